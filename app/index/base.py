@@ -1,0 +1,40 @@
+"""The seam between the gallery and vector search. An index is a projection: it can be rebuilt."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from app.entities import Floats
+
+Ids = npt.NDArray[np.int64]
+
+
+class Index(Protocol):
+    """Vectors of many collections under int64 ids, searched by cosine. Thread-safe.
+
+    `add` replaces a vector that has the id already and `remove` ignores an absent one, so that both
+    may run twice.
+    """
+
+    def add(self, collection: str, ids: Ids, vectors: Floats) -> None:
+        """ids (N,), vectors (N, D) of unit length; the first add of a collection fixes its D."""
+        ...
+
+    def remove(self, collection: str, ids: Ids) -> None: ...
+
+    def search(self, collection: str, queries: Floats, k: int) -> tuple[Floats, Ids]:
+        """queries (Q, D) -> cosines (Q, k) best first and ids (Q, k); -1 pads a short row.
+
+        An unknown or empty collection gives only padding.
+        """
+        ...
+
+    def count(self, collection: str) -> int: ...
+
+    def collections(self) -> Sequence[str]: ...
+
+    def drop(self, collection: str) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,67 @@
+"""Small parts shared by the SCSC module and the networks that carry it.
+
+Argument names are the same everywhere: `in_chs` and `out_chs` are channels, `act_layer` is a class
+that makes an activation. An absent part is `nn.Identity`, so no `forward` has a branch for it.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+ActLayer = Callable[[], nn.Module]
+
+
+class ConvBNAct(nn.Sequential):
+    """Convolution without bias, BatchNorm, activation: (N, in_chs, H, W) -> (N, out_chs, H', W').
+
+    Padding is `kernel_size // 2`, so an odd kernel at stride 1 keeps H and W.
+    """
+
+    def __init__(
+        self,
+        in_chs: int,
+        out_chs: int,
+        kernel_size: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        act_layer: ActLayer = nn.Identity,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_chs, out_chs, kernel_size, stride, kernel_size // 2, groups=groups, bias=False
+        )
+        self.bn = nn.BatchNorm2d(out_chs)
+        self.act = act_layer()
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gate (arXiv 1709.01507): (N, C, H, W) -> the same, each channel times a number in 0..1.
+
+    The hidden width is `max(chs // 16, 32)` and there are no biases, as the SCSC block has it.
+    Both linear maps are 1x1 convolutions, which spares two reshapes.
+    """
+
+    def __init__(self, chs: int) -> None:
+        super().__init__()
+        hidden = max(chs // 16, 32)
+        self.fc1 = nn.Conv2d(chs, hidden, 1, bias=False)
+        self.fc2 = nn.Conv2d(hidden, chs, 1, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        gate = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+        gate = torch.relu(self.fc1(gate))
+        return x * torch.sigmoid(self.fc2(gate))
+
+
+def channel_shuffle(x: torch.Tensor, blocks: int) -> torch.Tensor:
+    """Reorder channels so that block j, place q holds channel `q * blocks + j` of the input.
+
+    (N, blocks * P, H, W) -> the same shape. Step 4 of the SCSC module; see `shuffle_order`.
+    """
+    return x[:, shuffle_order(x.shape[1], blocks)]
+
+
+def shuffle_order(chs: int, blocks: int) -> torch.Tensor:
+    """Indices (chs,) int64 such that `x[:, shuffle_order(C, m)]` is the channel shuffle of x."""
+    return torch.arange(chs).view(chs // blocks, blocks).t().reshape(-1)
