@@ -1,0 +1,107 @@
+"""Everything that can be set, read from `FACE_...` environment variables.
+
+Made only in `main` and `cli` (by `read_settings`) and passed down: no module reads the environment.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import SettingsError
+
+PREFIX = "FACE_"
+# Read by the command line for a service elsewhere, not by the service itself.
+CLIENT_VARIABLES = frozenset({"FACE_URL", "FACE_KEY"})
+
+MIB = 1024 * 1024
+Cosine = Annotated[float, Field(ge=-1, le=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """The service's settings; a value given in code wins over the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    # Where it keeps its data and where it listens.
+    data_dir: Path = Path("data")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free one
+    auth: Literal["keys", "off"] = "keys"  # off: an address beyond loopback without any key
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    # What finds faces, what embeds them, and what runs the networks.
+    detector: str = "centerface"  # centerface, yunet, insightface:PACK
+    detector_file: Path | None = None  # yunet needs it
+    runtime: Literal["onnxruntime", "pytorch"] = "onnxruntime"
+    model: str = "scsc_faceresnet"  # a card of models/catalog.py
+    model_file: Path | None = None  # in place of the card's own file
+    threads: Annotated[int, Field(ge=0)] = 0  # 0: the CPU quota
+    batch_size: Positive = 32  # crops that one run of the embedder takes
+    queue_size: Positive = 256  # crops that may wait; beyond that the answer is `busy`
+    workers: Positive = 8  # requests whose pictures are worked on at once
+
+    # How large a request may be.
+    max_image_bytes: Positive = 10 * MIB
+    max_image_pixels: Positive = 40_000_000
+    max_images: Positive = 32
+    max_request_bytes: Positive = 64 * MIB
+
+    # What counts: as a face, as the same person, as good enough to enrol.
+    min_face_score: Share = 0.5
+    threshold: Cosine | None = None  # None: the model card's
+    min_face_size: Annotated[float, Field(ge=0)] = 32.0  # pixels, shorter side of the box
+    min_sharpness: Annotated[float, Field(ge=0)] = 20.0  # variance of the crop's Laplacian
+    min_brightness: Annotated[float, Field(ge=0, le=255)] = 30.0  # mean luma of the crop
+    max_brightness: Annotated[float, Field(ge=0, le=255)] = 235.0
+    min_frontal: Share = 0.25  # 1 looks at the camera, 0 is a profile
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.max_image_bytes > self.max_request_bytes:
+            raise ValueError("FACE_MAX_IMAGE_BYTES is more than FACE_MAX_REQUEST_BYTES")
+        if self.detector == "yunet" and self.detector_file is None:
+            raise ValueError("FACE_DETECTOR=yunet needs FACE_DETECTOR_FILE, its .onnx file")
+        return self
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "face.db"
+
+
+def read_settings(given: Mapping[str, object] | None = None) -> Settings:
+    """The settings of the environment; what is `given` and not None stands in their place.
+
+    Raises SettingsError with a sentence that names the variable.
+    """
+    _refuse_unknown(os.environ)
+    try:
+        chosen: dict[str, Any] = {k: v for k, v in (given or {}).items() if v is not None}
+        return Settings(**chosen)
+    except ValidationError as exc:
+        raise SettingsError("; ".join(_sentence(fault) for fault in exc.errors())) from exc
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """A misspelt variable would otherwise be a default that nobody asked for."""
+    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | CLIENT_VARIABLES
+    for name in environment:
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{name} is not a setting{hint}")
+
+
+def _sentence(fault: Any) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message
+    return f"{PREFIX}{str(fault['loc'][0]).upper()}: {message}"
