@@ -1,0 +1,308 @@
+"""What the answers look like, and the JSON bodies of collections; one noun, one model.
+
+`from_entity` translates the service's own dataclasses; the client parses with the same models.
+"""
+
+from datetime import datetime
+from typing import Annotated, Generic, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.entities import Collection, Face, Match, Person, Quality, StoredFace, Verification
+
+Box = Annotated[
+    tuple[float, float, float, float],
+    Field(description="x1, y1, x2, y2 in pixels of the turned picture"),
+]
+Point = tuple[float, float]
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+# Errors
+
+
+class Problem(Schema):
+    """RFC 9457; `code` is stable, `detail` is for people."""
+
+    type: str = Field(examples=["/docs#corrupt_image"])
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    index: int | None = None
+    filename: str | None = None
+    refused: "list[Refusal] | None" = None
+
+
+class Fault(Schema):
+    code: str
+    detail: str
+
+
+class Refusal(Schema):
+    """A picture that was not enrolled, and why."""
+
+    index: int
+    filename: str | None
+    code: str
+    detail: str
+
+
+# Faces of pictures
+
+
+class QualityOut(Schema):
+    """What the face is worth for recognition; `score` 0..1 is the least of its parts."""
+
+    score: float
+    size: float = Field(description="pixels, shorter side of the box")
+    sharpness: float = Field(description="variance of the crop's Laplacian")
+    brightness: float = Field(description="mean luma of the crop, 0..255")
+    frontal: float = Field(description="1 looks at the camera, 0 is a profile")
+
+    @classmethod
+    def from_entity(cls, quality: Quality) -> Self:
+        return cls(
+            score=quality.score,
+            size=quality.size,
+            sharpness=quality.sharpness,
+            brightness=quality.brightness,
+            frontal=quality.frontal,
+        )
+
+
+class FaceOut(Schema):
+    box: Box
+    score: float = Field(description="of the detector, 0..1")
+    landmarks: list[Point] = Field(
+        description="left eye, right eye, nose, left and right mouth corner, as the viewer sees"
+    )
+    quality: QualityOut | None = None
+
+    @classmethod
+    def from_entity(cls, face: Face) -> Self:
+        x1, y1, x2, y2 = face.box.tolist()
+        return cls(
+            box=(x1, y1, x2, y2),
+            score=face.score,
+            landmarks=[(x, y) for x, y in face.landmarks.tolist()],
+            quality=QualityOut.from_entity(face.quality) if face.quality else None,
+        )
+
+
+class AlignedFace(FaceOut):
+    crop: str = Field(description="base64 of a 112x112 PNG")
+
+
+class EmbeddedFace(FaceOut):
+    embedding: list[float] | str = Field(
+        description="of unit length; a string is base64 of little-endian float32"
+    )
+
+
+FaceT = TypeVar("FaceT", bound=BaseModel)
+
+
+class PictureResult(Schema, Generic[FaceT]):
+    """Of one picture: its faces, or what was wrong with it."""
+
+    index: int
+    filename: str | None = None
+    faces: list[FaceT] | None = None
+    error: Fault | None = None
+
+
+class PicturesAnswer(Schema, Generic[FaceT]):
+    model: str
+    results: list[PictureResult[FaceT]]
+
+
+class EmbedAnswer(PicturesAnswer[EmbeddedFace]):
+    contract: str = Field(description="embeddings of one contract are comparable")
+    dim: int
+    encoding: Literal["float", "base64"]
+
+
+# Recognition
+
+
+class MatchOut(Schema):
+    person: str
+    name: str
+    face: int = Field(description="the person's best face")
+    score: float = Field(description="cosine, -1..1")
+
+    @classmethod
+    def from_entity(cls, match: Match) -> Self:
+        return cls(person=match.person, name=match.name, face=match.face, score=match.score)
+
+
+class IdentifiedFace(Schema):
+    """`box`, `landmarks` and `score` are null where an embedding was given, not a picture."""
+
+    box: Box | None = None
+    score: float | None = Field(None, description="of the detector, 0..1")
+    landmarks: list[Point] | None = None
+    quality: QualityOut | None = None
+    decision: Literal["match", "unknown"]
+    threshold: float
+    margin: float | None = Field(None, description="first score minus the second person's")
+    matches: list[MatchOut]
+
+
+class IdentifyAnswer(PicturesAnswer[IdentifiedFace]):
+    collection: str
+
+
+class VerifyAnswer(Schema):
+    model: str
+    score: float = Field(description="cosine, -1..1")
+    threshold: float
+    same: bool
+    decision: Literal["same", "different"]
+    face: int | None = Field(None, description="the person's best face, when a person was asked")
+
+    @classmethod
+    def from_entity(cls, verification: Verification, model: str) -> Self:
+        return cls(
+            model=model,
+            score=verification.score,
+            threshold=verification.threshold,
+            same=verification.same,
+            decision="same" if verification.same else "different",
+            face=verification.face,
+        )
+
+
+# Collections, people, stored faces
+
+
+class CollectionOut(Schema):
+    name: str
+    contract: str
+    dim: int
+    created_at: datetime
+    threshold: float | None = Field(description="null: the model card's")
+    keep_crops: bool
+    description: str
+    people: int
+    faces: int
+
+    @classmethod
+    def from_entity(cls, collection: Collection) -> Self:
+        return cls(
+            name=collection.name,
+            contract=collection.contract,
+            dim=collection.dim,
+            created_at=collection.created_at,
+            threshold=collection.threshold,
+            keep_crops=collection.keep_crops,
+            description=collection.description,
+            people=collection.people,
+            faces=collection.faces,
+        )
+
+
+class CollectionList(Schema):
+    items: list[CollectionOut]
+
+
+class PersonOut(Schema):
+    id: str
+    collection: str
+    name: str
+    metadata: dict[str, str]
+    created_at: datetime
+    updated_at: datetime
+    faces: int
+
+    @classmethod
+    def from_entity(cls, person: Person) -> Self:
+        return cls(
+            id=person.id,
+            collection=person.collection,
+            name=person.name,
+            metadata=dict(person.metadata),
+            created_at=person.created_at,
+            updated_at=person.updated_at,
+            faces=person.faces,
+        )
+
+
+class PeoplePage(Schema):
+    items: list[PersonOut]
+    next_cursor: str | None = Field(None, description="null: this was the last page")
+
+
+class StoredFaceOut(Schema):
+    id: int
+    person: str
+    collection: str
+    created_at: datetime
+    quality: float | None
+    has_crop: bool
+
+    @classmethod
+    def from_entity(cls, face: StoredFace) -> Self:
+        return cls(
+            id=face.id,
+            person=face.person,
+            collection=face.collection,
+            created_at=face.created_at,
+            quality=face.quality,
+            has_crop=face.has_crop,
+        )
+
+
+class StoredFaceList(Schema):
+    items: list[StoredFaceOut]
+
+
+class AcceptedFace(Schema):
+    """Which picture (or embedding) of the request became which stored face."""
+
+    index: int
+    filename: str | None
+    face: StoredFaceOut
+
+
+class EnrolAnswer(Schema):
+    person: PersonOut
+    created: bool = Field(description="the person is new")
+    accepted: list[AcceptedFace]
+    refused: list[Refusal]
+
+
+# The service itself
+
+
+class Health(Schema):
+    status: Literal["ok", "starting", "broken"]
+    detail: str | None = None
+
+
+class ModelOut(Schema):
+    name: str
+    task: Literal["detector", "embedder"]
+    in_use: bool
+    licence: str
+    origin: str
+    sha256: str
+    input_size: int
+    dim: int | None
+    threshold: float | None
+
+
+class ModelList(Schema):
+    detector: str
+    embedder: str
+    runtime: str
+    contract: str
+    items: list[ModelOut]
+
+
+Problem.model_rebuild()
