@@ -1,0 +1,174 @@
+"""The order of the work, once: picture -> faces -> crops -> quality -> embeddings."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from app.detectors.base import Detector
+from app.entities import Contract, Face, Floats, Image
+from app.errors import NoFace, SeveralFaces
+from app.pipeline.align import CROP_SIZE, TEMPLATE, align_face
+from app.pipeline.batching import MicroBatcher
+from app.pipeline.embed import Embedder
+from app.pipeline.quality import QualityRules, measure
+from models.catalog import ModelCard
+
+
+class Analyzer:
+    """Thread-safe. Crops of all callers meet in one micro-batcher, each submitted alone."""
+
+    card: ModelCard
+    contract: Contract
+
+    def __init__(
+        self,
+        detector: Detector,
+        embedder: Embedder,
+        *,
+        rules: QualityRules | None = None,
+        min_score: float = 0.5,
+        max_batch: int = 32,
+        max_queue: int = 256,
+        observe: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """`observe(batch_size, crops_left_waiting)` is told of each batch, for the metrics."""
+        self.card = embedder.card
+        self.contract = embedder.contract
+        self._detector = detector
+        self._embedder = embedder
+        self._rules = rules or QualityRules()
+        self._min_score = min_score
+        # One caller never has more crops waiting than a batch takes nor than the queue holds.
+        self._at_once = min(max_batch, max_queue)
+        self._batcher: MicroBatcher[Image, Floats] = MicroBatcher(
+            self._run_batch,
+            max_batch=max_batch,
+            max_queue=max_queue,
+            name="embedder",
+            observe=observe,
+        )
+
+    @property
+    def queue_depth(self) -> int:
+        """Crops that wait for the network now."""
+        return self._batcher.depth
+
+    def detect(
+        self,
+        images: Sequence[Image],
+        *,
+        min_score: float | None = None,
+        max_faces: int | None = None,
+    ) -> list[list[Face]]:
+        """Per picture its faces with quality, best score first."""
+        found = self.align(images, min_score=min_score, max_faces=max_faces)
+        return [[replace(face, crop=None) for face in faces] for faces in found]
+
+    def align(
+        self,
+        images: Sequence[Image],
+        *,
+        min_score: float | None = None,
+        max_faces: int | None = None,
+    ) -> list[list[Face]]:
+        """Likewise, with the crop (112, 112, 3) too."""
+        return [
+            [_measured(image, face) for face in faces[:max_faces]]
+            for image, faces in zip(images, self._found(images, min_score), strict=True)
+        ]
+
+    def analyze(
+        self,
+        images: Sequence[Image],
+        *,
+        faces: Literal["all", "largest"] = "all",
+        aligned: bool = False,
+    ) -> list[list[Face]]:
+        """Likewise, with the embedding too. `aligned`: each picture is a crop already."""
+        if aligned:
+            return self._embedded([[_whole(image)] for image in images])
+        found = self._found(images, None)
+        if faces == "largest":
+            found = [[_largest(group)] if group else [] for group in found]
+        return self._embedded(
+            [
+                [_measured(image, face) for face in group]
+                for image, group in zip(images, found, strict=True)
+            ]
+        )
+
+    def for_enrolment(
+        self, image: Image, *, faces: Literal["one", "largest"] = "one", aligned: bool = False
+    ) -> Face:
+        """The one face to enrol, embedded. Raises NoFace, SeveralFaces or LowQuality."""
+        if aligned:
+            face = _whole(image)
+        else:
+            (found,) = self._found([image], None)
+            if not found:
+                raise NoFace("no face was found in the picture")
+            if faces == "one" and len(found) > 1:
+                raise SeveralFaces(f"the picture shows {len(found)} faces, one is wanted")
+            face = _measured(image, _largest(found))
+        self._rules.check(face)
+        return self._embedded([[face]])[0][0]
+
+    def close(self) -> None:
+        """Finishes what waits, then closes the network and the detector."""
+        self._batcher.close()
+        self._embedder.close()
+        self._detector.close()
+
+    def _found(self, images: Sequence[Image], min_score: float | None) -> list[list[Face]]:
+        least = self._min_score if min_score is None else min_score
+        found = self._detector.detect(images)
+        return [[face for face in faces if face.score >= least] for faces in found]
+
+    def _embedded(self, groups: list[list[Face]]) -> list[list[Face]]:
+        vectors = iter(self._vectors([face.crop for group in groups for face in group]))
+        return [[replace(face, embedding=next(vectors)) for face in group] for group in groups]
+
+    def _vectors(self, crops: Sequence[Image | None]) -> list[Floats]:
+        """Crops -> embeddings (D,) each. Many go in portions, so that others get their turn."""
+        ready = [crop for crop in crops if crop is not None]
+        vectors: list[Floats] = []
+        for start in range(0, len(ready), self._at_once):
+            futures = self._batcher.submit_all(ready[start : start + self._at_once])
+            vectors += _results(futures)
+        return vectors
+
+    def _run_batch(self, crops: list[Image]) -> list[Floats]:
+        return list(self._embedder.embed(np.stack(crops)))
+
+
+def _results(futures: Sequence[Future[Floats]]) -> list[Floats]:
+    try:
+        return [future.result() for future in futures]
+    finally:
+        for future in futures:  # of a caller who leaves early, the rest need not run
+            future.cancel()
+
+
+def _measured(image: Image, face: Face) -> Face:
+    crop = align_face(image, face.landmarks)
+    return replace(face, crop=crop, quality=measure(face.box, face.landmarks, crop))
+
+
+def _largest(faces: Sequence[Face]) -> Face:
+    return max(faces, key=lambda face: float(np.prod(face.box[2:] - face.box[:2])))
+
+
+def _whole(image: Image) -> Face:
+    """A picture that is an aligned crop already, taken as one sure face."""
+    height, width = image.shape[:2]
+    crop = image
+    if (height, width) != (CROP_SIZE, CROP_SIZE):
+        resized = cv2.resize(image, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_AREA)
+        crop = np.asarray(resized, np.uint8)
+    box = np.array([0, 0, width, height], np.float32)
+    landmarks = (TEMPLATE * (box[2:] / CROP_SIZE)).astype(np.float32)
+    return Face(box, landmarks, 1.0, crop=crop, quality=measure(box, landmarks, crop))

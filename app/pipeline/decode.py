@@ -1,0 +1,117 @@
+"""Bytes -> picture: (H, W, 3) RGB uint8, turned as its EXIF says, within limits.
+
+The order is the safety: bytes are counted, the kind is told from the content, the claimed pixels
+are counted, and only then is anything decoded. Each format's own parser is called directly, because
+`PIL.Image.open` tries every format it knows and answers large sizes with process-wide warnings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import NoReturn
+
+import numpy as np
+from PIL import Image as Pil
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from app.entities import Image
+from app.errors import CorruptImage, ImageTooLarge, UnsupportedImage
+from app.pipeline.formats import Kind, claimed_size, kind_of, orientation_of, refused_name
+
+_READ = "JPEG, PNG, WebP, BMP and AVIF are read"
+_PARSERS: dict[Kind, Callable[[BytesIO], ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "BMP": BmpImageFile,
+    "AVIF": AvifImageFile,
+}
+_TURNS = {  # EXIF orientation -> what undoes it
+    2: Pil.Transpose.FLIP_LEFT_RIGHT,
+    3: Pil.Transpose.ROTATE_180,
+    4: Pil.Transpose.FLIP_TOP_BOTTOM,
+    5: Pil.Transpose.TRANSPOSE,
+    6: Pil.Transpose.ROTATE_270,
+    7: Pil.Transpose.TRANSVERSE,
+    8: Pil.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """Refused beyond these: bytes of the file, and pixels (width x height) that it claims."""
+
+    max_bytes: int = 10 * 1024 * 1024
+    max_pixels: int = 40_000_000
+
+
+def decode_image(data: bytes, limits: ImageLimits) -> Image:
+    """Raises ImageTooLarge, UnsupportedImage or CorruptImage, each with a sentence."""
+    if len(data) > limits.max_bytes:
+        raise ImageTooLarge(f"the file has {len(data)} bytes, the limit is {limits.max_bytes}")
+    kind = kind_of(data)
+    if kind is None:
+        _refuse(data)
+    size = claimed_size(kind, data)
+    if size is not None:
+        _check_pixels(size, limits)
+    try:
+        picture = _PARSERS[kind](BytesIO(data))
+        _check_pixels(picture.size, limits)
+        if getattr(picture, "n_frames", 1) > 1:
+            raise UnsupportedImage(f"the {kind} file is animated; send a still picture")
+        picture.load()
+        pixels = _rgb(picture)
+    except (ImageTooLarge, UnsupportedImage, CorruptImage):
+        raise
+    except Exception as exc:  # a parser fed with hostile bytes may raise nearly anything
+        raise CorruptImage(f"the file begins as {kind} and cannot be decoded") from exc
+    turn = _TURNS.get(orientation_of(_exif(picture)))
+    return np.array(pixels if turn is None else pixels.transpose(turn), np.uint8)
+
+
+def _refuse(data: bytes) -> NoReturn:
+    if not data:
+        raise UnsupportedImage("the file is empty")
+    name = refused_name(data)
+    if name is None:
+        raise UnsupportedImage(f"the file is not a picture; {_READ}")
+    raise UnsupportedImage(f"{name} is not read; {_READ}")
+
+
+def _check_pixels(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise CorruptImage(f"the picture claims to be {width} x {height} pixels")
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(
+            f"the picture is {width} x {height} pixels, the limit is {limits.max_pixels} in all"
+        )
+
+
+def _rgb(picture: Pil.Image) -> Pil.Image:
+    """Any mode -> RGB. CMYK follows the plain formula: profiles of print are not consulted."""
+    if picture.mode.startswith("I"):
+        return _from_16_bit(picture)
+    if picture.has_transparency_data:
+        # What lies under full transparency is arbitrary, often black; paper is white.
+        layer = picture.convert("RGBA")
+        paper = Pil.new("RGBA", layer.size, "white")
+        return Pil.alpha_composite(paper, layer).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _from_16_bit(picture: Pil.Image) -> Pil.Image:
+    """Grey of 16 bits is scaled: Pillow's own conversion would clip all above 255 to white."""
+    grey = np.asarray(picture).astype(np.uint32)
+    return Pil.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+
+
+def _exif(picture: Pil.Image) -> bytes:
+    exif = picture.info.get("exif", b"")
+    return exif if isinstance(exif, bytes) else b""

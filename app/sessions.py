@@ -1,0 +1,34 @@
+"""Opens ONNX Runtime sessions, one way for the embedder and for the detectors that need one."""
+
+from pathlib import Path
+
+import onnxruntime as ort
+
+from app.errors import SettingsError
+
+_ERRORS_ONLY = 3
+
+
+def open_session(
+    model: Path | bytes, *, threads: int, varying_shapes: bool = False
+) -> ort.InferenceSession:
+    """A CPU session over a file or a serialised model; `threads` 0 leaves the number to the engine.
+
+    `varying_shapes` is for inputs of ever new sizes, where a memory plan would be kept per shape.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.intra_op_num_threads = threads
+    # Spinning threads steal the cores from decoding and detection of the other requests.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_mem_pattern = not varying_shapes
+    if isinstance(model, Path) and not model.is_file():
+        raise SettingsError(f"the model file {model} does not exist")
+    source = str(model) if isinstance(model, Path) else model
+    try:
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # the engine's exceptions share no base class of their own
+        shown = model if isinstance(model, Path) else "the model"
+        raise SettingsError(
+            f"{shown} cannot be opened by ONNX Runtime; is it an ONNX file?"
+        ) from exc
