@@ -1,0 +1,1 @@
+"""The truth on disk: collections, people, faces and their vectors, in SQL."""

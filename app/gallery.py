@@ -1,0 +1,392 @@
+"""Who is known: enrol, forget, verify, identify. Store first, index second.
+
+An answer that says stored or deleted is on disk, and the next `identify` sees it. Changes are made
+by one thread at a time, from the transaction to the index, so both see them in one order; reading
+and searching go on meanwhile.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from typing import Final
+
+import numpy as np
+from sqlalchemy import Connection
+
+from app.entities import (
+    DEFAULT_COLLECTION,
+    Collection,
+    Contract,
+    Floats,
+    Identification,
+    NewFace,
+    Person,
+    StoredFace,
+    Verification,
+)
+from app.errors import BadRequest, Conflict, ContractMismatch, NotFound
+from app.index.base import Index
+from app.lookups import collection_of, known_person, person_of
+from app.names import checked_description, checked_id, checked_metadata, checked_name
+from app.pages import Page, checked_limit, checked_search, cursor_after, place_of
+from app.projection import Projection, index_name
+from app.ranking import decide, rank_people
+from app.store import collection_rows, face_rows, journal, person_rows
+from app.store.collection_rows import CollectionRow
+from app.store.person_rows import PersonRow
+from app.store.store import Store
+from app.vectors import checked_threshold, stored_form, unit_rows
+
+__all__ = ["UNCHANGED", "Gallery", "Page", "Unchanged"]
+
+MAX_TOP_K = 100
+
+
+class Unchanged(Enum):
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED  # for arguments of which None is a value
+
+
+class Gallery:
+    """Made ready to answer: the index equals the store, and the collection `default` exists."""
+
+    def __init__(
+        self, store: Store, index: Index, contract: Contract, default_threshold: float
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._contract = contract
+        self._default_threshold = default_threshold
+        self._projection = Projection(store, index, contract)
+        self._one_change = threading.Lock()
+        with self._change() as connection:
+            if collection_rows.find(connection, DEFAULT_COLLECTION) is None:
+                collection_rows.add(connection, DEFAULT_COLLECTION, contract)
+        self.reconcile()
+
+    def reconcile(self) -> None:
+        """Make the index equal to the store again. May run at any time."""
+        with self._one_change:
+            self._projection.reconcile()
+
+    def close(self) -> None:
+        with self._one_change:
+            self._index.close()
+            self._store.close()
+
+    # Collections
+
+    def collections(self) -> list[Collection]:
+        with self._store.read() as connection:
+            return [row.entity for row in collection_rows.listed(connection)]
+
+    def collection(self, name: str) -> Collection:
+        with self._store.read() as connection:
+            return collection_rows.counted(connection, collection_of(connection, name).key)
+
+    def create_collection(
+        self,
+        name: str,
+        *,
+        threshold: float | None = None,
+        keep_crops: bool = False,
+        description: str = "",
+    ) -> Collection:
+        name = checked_id(name, "a collection's name")
+        with self._change() as connection:
+            if collection_rows.find(connection, name) is not None:
+                raise Conflict(f"the collection {name!r} exists already")
+            collection_rows.add(
+                connection,
+                name,
+                self._contract,
+                threshold=checked_threshold(threshold),
+                keep_crops=keep_crops,
+                description=checked_description(description),
+            )
+        return self.collection(name)
+
+    def update_collection(
+        self,
+        name: str,
+        *,
+        threshold: float | Unchanged | None = UNCHANGED,
+        keep_crops: bool | Unchanged = UNCHANGED,
+        description: str | Unchanged = UNCHANGED,
+    ) -> Collection:
+        """A threshold of None goes back to the model's own. Crops kept so far stay."""
+        values: dict[str, object] = {}
+        if threshold is not UNCHANGED:
+            values["threshold"] = checked_threshold(threshold)
+        if keep_crops is not UNCHANGED:
+            values["keep_crops"] = keep_crops
+        if description is not UNCHANGED:
+            values["description"] = checked_description(description)
+        with self._change() as connection:
+            key = collection_of(connection, name).key
+            collection_rows.change(connection, key, values)
+            return collection_rows.counted(connection, key)
+
+    def delete_collection(self, name: str) -> None:
+        with self._change(erases=True) as connection:
+            row = collection_of(connection, name)
+            if row.entity.name == DEFAULT_COLLECTION:
+                raise Conflict(
+                    f"the collection {DEFAULT_COLLECTION!r} always exists; delete its people"
+                )
+            journal.note_collection(connection, row.key)
+            collection_rows.remove(connection, row.key)
+
+    # People
+
+    def people(
+        self,
+        collection: str,
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+        search: str | None = None,
+    ) -> Page:
+        """In the order of their ids; `search` is a part of an id or a name, in any case."""
+        after = None if cursor is None else place_of(cursor)
+        with self._store.read() as connection:
+            found = person_rows.page(
+                connection,
+                collection_of(connection, collection).key,
+                after=after,
+                limit=checked_limit(limit) + 1,  # one more tells whether a next page exists
+                search=checked_search(search or ""),
+            )
+        items = tuple(found[:limit])
+        return Page(items, cursor_after(items[-1].id) if len(found) > limit else None)
+
+    def person(self, collection: str, id: str) -> Person:
+        with self._store.read() as connection:
+            return person_of(connection, collection_of(connection, collection), id).entity
+
+    def create_person(
+        self,
+        collection: str,
+        id: str,
+        name: str | None,
+        faces: Sequence[NewFace] = (),
+        metadata: Mapping[str, str] | None = None,
+    ) -> tuple[Person, tuple[StoredFace, ...]]:
+        """Conflict when the person exists. Without a name the id is the name."""
+        with self._change() as connection:
+            row = collection_of(connection, collection)
+            if known_person(connection, row, id) is not None:
+                raise Conflict(f"the person {id!r} exists already in {row.entity.name!r}")
+            person = _new_person(connection, row, id, name, metadata)
+            stored = self._add_faces(connection, row, person, faces)
+            return person_of(connection, row, id).entity, stored
+
+    def update_person(
+        self,
+        collection: str,
+        id: str,
+        *,
+        name: str | Unchanged = UNCHANGED,
+        metadata: Mapping[str, str] | Unchanged = UNCHANGED,
+    ) -> Person:
+        with self._change(erases=True) as connection:
+            row = collection_of(connection, collection)
+            person = person_of(connection, row, id)
+            _rename(connection, person, name, metadata)
+            return person_of(connection, row, id).entity
+
+    def delete_person(self, collection: str, id: str) -> None:
+        with self._change(erases=True) as connection:
+            person = person_of(connection, collection_of(connection, collection), id)
+            journal.note_faces_of(connection, person.key)
+            person_rows.remove(connection, person.key)
+
+    def enrol(
+        self,
+        collection: str,
+        id: str,
+        faces: Sequence[NewFace],
+        *,
+        name: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> tuple[Person, tuple[StoredFace, ...], bool]:
+        """Add faces, making the person when new (the last value); a given name or metadata
+        replaces the one there."""
+        if not faces:
+            raise BadRequest("an enrolment needs at least one face")
+        with self._change() as connection:
+            row = collection_of(connection, collection)
+            person = known_person(connection, row, id)
+            created = person is None
+            if person is None:
+                person = _new_person(connection, row, id, name, metadata)
+            else:
+                _rename(
+                    connection,
+                    person,
+                    UNCHANGED if name is None else name,
+                    UNCHANGED if metadata is None else metadata,
+                )
+            stored = self._add_faces(connection, row, person, faces)
+            return person_of(connection, row, id).entity, stored, created
+
+    # Faces
+
+    def add_faces(
+        self, collection: str, id: str, faces: Sequence[NewFace]
+    ) -> tuple[StoredFace, ...]:
+        if not faces:
+            raise BadRequest("an enrolment needs at least one face")
+        with self._change() as connection:
+            row = collection_of(connection, collection)
+            return self._add_faces(connection, row, person_of(connection, row, id), faces)
+
+    def faces(self, collection: str, id: str) -> tuple[StoredFace, ...]:
+        with self._store.read() as connection:
+            person = person_of(connection, collection_of(connection, collection), id)
+            return tuple(face_rows.of_person(connection, person.key))
+
+    def delete_face(self, collection: str, id: str, face_id: int) -> None:
+        with self._change(erases=True) as connection:
+            row = collection_of(connection, collection)
+            if not face_rows.remove(connection, person_of(connection, row, id).key, face_id):
+                raise NotFound(f"the person {id!r} has no face {face_id}")
+            journal.note_faces(connection, row.key, [face_id])
+
+    def crop(self, collection: str, id: str, face_id: int) -> bytes:
+        """The aligned crop as PNG, where the collection kept crops when the face was enrolled."""
+        with self._store.read() as connection:
+            person = person_of(connection, collection_of(connection, collection), id)
+            png = face_rows.crop(connection, person.key, face_id)
+        if png is None:
+            raise NotFound(f"no picture is kept of a face {face_id} of the person {id!r}")
+        return png
+
+    # Recognition
+
+    def identify(
+        self,
+        collection: str,
+        embeddings: Floats,
+        *,
+        top_k: int = 5,
+        threshold: float | None = None,
+    ) -> list[Identification]:
+        """embeddings (N, D) -> N answers. Ranked people are listed whatever the decision."""
+        if not 1 <= top_k <= MAX_TOP_K:
+            raise BadRequest(f"top_k must be 1 to {MAX_TOP_K}")
+        probes = unit_rows(embeddings, self._contract.dim)
+        self._catch_up()
+        with self._store.read() as connection:
+            row = collection_of(connection, collection)
+            self._require_contract(connection, row)
+        limit = self._threshold(row, threshold)
+        # Two at least: the margin is measured against the second person.
+        wanted = max(top_k, 2)
+        rankings = rank_people(self._index, index_name(row.key), probes, wanted, self._owners_of)
+        return [decide(ranking, top_k, limit) for ranking in rankings]
+
+    def verify(
+        self, collection: str, person: str, embedding: Floats, *, threshold: float | None = None
+    ) -> Verification:
+        """embedding (D,) against the best face of one person."""
+        probe = unit_rows(np.asarray(embedding)[None], self._contract.dim)[0]
+        with self._store.read() as connection:
+            row = collection_of(connection, collection)
+            self._require_contract(connection, row)
+            known = face_rows.vectors_of_person(connection, person_of(connection, row, person).key)
+        if len(known.ids) == 0:
+            raise NotFound(f"the person {person!r} has no face to compare with")
+        scores = np.clip(known.embeddings @ probe, -1, 1)
+        best = int(scores.argmax())
+        score, limit = float(scores[best]), self._threshold(row, threshold)
+        return Verification(score, limit, score >= limit, int(known.ids[best]))
+
+    def counts(self) -> tuple[int, int]:
+        """People and faces of all collections."""
+        with self._store.read() as connection:
+            return person_rows.count(connection), face_rows.count(connection)
+
+    @contextmanager
+    def _change(self, *, erases: bool = False) -> Iterator[Connection]:
+        """One change: a transaction, and the index that follows it."""
+        with self._one_change:
+            with self._store.write(erases=erases) as connection:
+                self._projection.forget_followed(connection)
+                yield connection
+            self._projection.follow()
+
+    def _catch_up(self) -> None:
+        if self._projection.behind:
+            with self._one_change:
+                self._projection.follow()
+
+    def _add_faces(
+        self,
+        connection: Connection,
+        row: CollectionRow,
+        person: PersonRow,
+        faces: Sequence[NewFace],
+    ) -> tuple[StoredFace, ...]:
+        if not faces:
+            return ()
+        self._require_contract(connection, row)
+        if row.entity.contract != self._contract.id:
+            collection_rows.adopt(connection, row.key, self._contract)
+        new = [stored_form(face, self._contract.dim, row.entity.keep_crops) for face in faces]
+        ids = face_rows.add(connection, row.key, person.key, new)
+        journal.note_faces(connection, row.key, ids)
+        return tuple(face_rows.of_ids(connection, ids))
+
+    def _require_contract(self, connection: Connection, row: CollectionRow) -> None:
+        """A collection without faces fits any model."""
+        held, served = row.entity.contract, self._contract
+        if held != served.id and collection_rows.has_faces(connection, row.key):
+            raise ContractMismatch(
+                f"the collection {row.entity.name!r} holds faces of the model {row.model} "
+                f"(contract {held}) and the service runs {served.model} (contract {served.id}): "
+                "delete its people and enrol their pictures again, or serve it with that model"
+            )
+
+    def _threshold(self, row: CollectionRow, of_call: float | None) -> float:
+        """The call's, else the collection's, else the model's."""
+        for threshold in (checked_threshold(of_call), row.entity.threshold):
+            if threshold is not None:
+                return threshold
+        return self._default_threshold
+
+    def _owners_of(self, face_ids: Sequence[int]) -> Mapping[int, person_rows.Owner]:
+        with self._store.read() as connection:
+            return person_rows.owners(connection, face_ids)
+
+
+def _new_person(
+    connection: Connection,
+    row: CollectionRow,
+    id: str,
+    name: str | None,
+    metadata: Mapping[str, str] | None,
+) -> PersonRow:
+    id = checked_id(id, "a person's id")
+    name = id if name is None else checked_name(name)
+    person_rows.add(connection, row.key, id, name, checked_metadata(metadata or {}))
+    return person_of(connection, row, id)
+
+
+def _rename(
+    connection: Connection,
+    person: PersonRow,
+    name: str | Unchanged,
+    metadata: Mapping[str, str] | Unchanged,
+) -> None:
+    if name is UNCHANGED and metadata is UNCHANGED:
+        return
+    person_rows.change(
+        connection,
+        person,
+        person.entity.name if name is UNCHANGED else checked_name(name),
+        person.entity.metadata if metadata is UNCHANGED else checked_metadata(metadata),
+    )

@@ -1,0 +1,141 @@
+"""Rows of `faces` and `crops`, and the vectors in them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
+
+from app.entities import Floats, StoredFace
+from app.store.tables import collections, crops, faces, people
+
+VECTOR = np.dtype("<f4")  # as written in the embedding column
+
+
+@dataclass(frozen=True, eq=False)
+class FaceToAdd:
+    embedding: Floats  # (D,) of unit length
+    quality: float | None
+    png: bytes | None  # the crop, where it is kept
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    ids: npt.NDArray[np.int64]  # (N,)
+    embeddings: Floats  # (N, D)
+
+
+def add(
+    connection: Connection, collection_key: int, person_key: int, new: Sequence[FaceToAdd]
+) -> list[int]:
+    """The ids of the new faces, in their order."""
+    ids = []
+    for face in new:
+        row = insert(faces).values(
+            collection_id=collection_key,
+            person_id=person_key,
+            embedding=face.embedding.astype(VECTOR).tobytes(),
+            quality=face.quality,
+            created_at=datetime.now(UTC),
+        )
+        face_id = int(connection.execute(row.returning(faces.c.id)).scalar_one())
+        if face.png is not None:
+            connection.execute(insert(crops).values(face_id=face_id, png=face.png))
+        ids.append(face_id)
+    return ids
+
+
+def of_person(connection: Connection, person_key: int) -> list[StoredFace]:
+    return _found(connection, _listed().where(faces.c.person_id == person_key))
+
+
+def of_ids(connection: Connection, face_ids: Iterable[int]) -> list[StoredFace]:
+    return _found(connection, _listed().where(faces.c.id.in_(list(face_ids))))
+
+
+def remove(connection: Connection, person_key: int, face_id: int) -> bool:
+    """Whether that person had that face. The crop goes with it."""
+    gone = delete(faces).where(faces.c.id == face_id, faces.c.person_id == person_key)
+    return connection.execute(gone).rowcount == 1
+
+
+def crop(connection: Connection, person_key: int, face_id: int) -> bytes | None:
+    row = connection.execute(
+        select(crops.c.png)
+        .join_from(crops, faces, crops.c.face_id == faces.c.id)
+        .where(faces.c.id == face_id, faces.c.person_id == person_key)
+    ).first()
+    return None if row is None else bytes(row.png)
+
+
+def vectors(connection: Connection, face_ids: Iterable[int]) -> Vectors:
+    """Those of the ids that are still there."""
+    return _read(connection, _vectors().where(faces.c.id.in_(list(face_ids))))
+
+
+def vectors_of_person(connection: Connection, person_key: int) -> Vectors:
+    return _read(connection, _vectors().where(faces.c.person_id == person_key).order_by(faces.c.id))
+
+
+def vectors_after(connection: Connection, collection_key: int, after: int, limit: int) -> Vectors:
+    """Up to `limit` of a collection with ids above `after`, by id: one step of a walk over all."""
+    return _read(
+        connection,
+        _vectors()
+        .where(faces.c.collection_id == collection_key, faces.c.id > after)
+        .order_by(faces.c.id)
+        .limit(limit),
+    )
+
+
+def count(connection: Connection, collection_key: int | None = None) -> int:
+    """Faces of a collection, or of all."""
+    query = select(func.count()).select_from(faces)
+    if collection_key is not None:
+        query = query.where(faces.c.collection_id == collection_key)
+    return int(connection.execute(query).scalar_one())
+
+
+def _vectors() -> Select[Any]:
+    return select(faces.c.id, faces.c.embedding)
+
+
+def _read(connection: Connection, query: Select[Any]) -> Vectors:
+    rows = connection.execute(query).all()
+    ids = np.fromiter((row.id for row in rows), np.int64, len(rows))
+    flat = np.frombuffer(b"".join(row.embedding for row in rows), VECTOR)
+    return Vectors(ids, flat.astype(np.float32, copy=False).reshape(len(rows), -1 if rows else 0))
+
+
+def _listed() -> Select[Any]:
+    return (
+        select(
+            faces.c.id,
+            people.c.person,
+            collections.c.name.label("collection"),
+            faces.c.created_at,
+            faces.c.quality,
+            crops.c.face_id.is_not(None).label("has_crop"),
+        )
+        .join_from(faces, people, faces.c.person_id == people.c.id)
+        .join(collections, faces.c.collection_id == collections.c.id)
+        .outerjoin(crops, crops.c.face_id == faces.c.id)
+    )
+
+
+def _found(connection: Connection, query: Select[Any]) -> list[StoredFace]:
+    return [_from_row(row) for row in connection.execute(query.order_by(faces.c.id))]
+
+
+def _from_row(row: Row[Any]) -> StoredFace:
+    return StoredFace(
+        id=row.id,
+        person=row.person,
+        collection=row.collection,
+        created_at=row.created_at,
+        quality=row.quality,
+        has_crop=bool(row.has_crop),
+    )

@@ -1,0 +1,77 @@
+"""All that is said to SQLite in particular: durability, transactions, and erasing for good.
+
+`secure_delete` overwrites deleted rows with zeros, but two kinds of copies outlive it: the
+write-ahead log keeps earlier pages until it is truncated, and a row that moved when a page was
+split or merged leaves its old bytes in the slack of that page. So an erasure also truncates the
+log, and rebuilds the file (VACUUM): at once while the file is small, at the next start when it is
+large. `user_version` remembers that a rebuild is due; it is set in the erasing transaction.
+"""
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.engine import URL
+
+BUSY_MS = 10_000  # how long a connection waits for another's lock
+REBUILD_AT_ONCE_BYTES = 8 * 2**20  # a rebuild of this many bytes takes some tens of milliseconds
+POOL_SIZE, POOL_OVERFLOW = 8, 56  # readers in parallel; more wait
+BEGIN = "sqlite_begin"  # execution option: which BEGIN opens a transaction; None opens none
+
+
+def open_engine(url: URL) -> Engine:
+    engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW)
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine, whose transactions take the write lock at once and cannot lose it later."""
+    return engine.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    # No transactions behind our back: the driver would not open one for DDL, and migrations
+    # must be whole or absent.
+    connection.isolation_level = None
+    for pragma in (
+        f"busy_timeout = {BUSY_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "secure_delete = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    if statement := connection.get_execution_options().get(BEGIN, "BEGIN"):
+        connection.exec_driver_sql(statement)
+
+
+def mark_erasure(connection: Connection) -> None:
+    """Within the erasing transaction: a rebuild is due, whatever happens after the commit."""
+    connection.exec_driver_sql("PRAGMA user_version = 1")
+
+
+def finish_erasure(engine: Engine, *, at_start: bool = False) -> bool:
+    """Rebuild the file where that is due, empty the log; False when the log has to wait.
+
+    The erasure itself is committed, so a full disk or a busy reader here is no error.
+    """
+    try:
+        with engine.execution_options(**{BEGIN: None}).connect() as connection:
+            if _number(connection, "user_version"):
+                size = _number(connection, "page_count") * _number(connection, "page_size")
+                if at_start or size <= REBUILD_AT_ONCE_BYTES:
+                    connection.exec_driver_sql("VACUUM")
+                    connection.exec_driver_sql("PRAGMA user_version = 0")
+            # Its first column is 1 when a reader held the log open.
+            return _number(connection, "wal_checkpoint(TRUNCATE)") == 0
+    except exc.OperationalError:
+        return False
+
+
+def _number(connection: Connection, pragma: str) -> int:
+    return int(connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one())

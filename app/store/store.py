@@ -1,0 +1,75 @@
+"""The store's door: many readers at once, one writer, each block one transaction.
+
+What is read and written stands in `collection_rows`, `person_rows`, `face_rows` and `journal`:
+plain functions over the connection that a block gives.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.errors import SettingsError
+from app.store import sqlite
+from app.store.faults import translated
+from app.store.migrate import migrate
+
+
+def sqlite_url(file: Path) -> str:
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
+class Store:
+    """Opened by URL; the schema is brought up to date on opening."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _open(url)
+        self._writer = sqlite.writing(self._engine)
+        self._one_writer = threading.Lock()
+        self._erasing = False
+        with self.write() as connection:
+            migrate(connection)
+        # What an earlier process erased and had no time to finish.
+        sqlite.finish_erasure(self._engine, at_start=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, erases: bool = False) -> Iterator[Connection]:
+        """On leaving, the block is on disk; on an error, none of it is.
+
+        `erases`: what the block deletes shall be readable in no file afterwards.
+        """
+        with translated(), self._one_writer:
+            with self._writer.begin() as connection:
+                yield connection
+                if erases:
+                    sqlite.mark_erasure(connection)
+            if erases or self._erasing:
+                self._erasing = not sqlite.finish_erasure(self._engine)
+
+    def close(self) -> None:
+        """May be called twice. The last connection's end also empties the write-ahead log."""
+        with self._one_writer:
+            self._engine.dispose()
+
+
+def _open(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsError("the store's URL is not of the form sqlite:///FILE") from error
+    match parsed.get_backend_name():
+        case "sqlite" if parsed.database and parsed.database != ":memory:":
+            return sqlite.open_engine(parsed)
+        case "sqlite":
+            raise SettingsError("the store needs a file: a database in memory would be forgotten")
+        case other:
+            raise SettingsError(f"the store has no back-end for {other}; use sqlite:///FILE")

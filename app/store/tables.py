@@ -1,0 +1,116 @@
+"""The tables, in SQLAlchemy Core. Every change here needs a migration beside it.
+
+Keys are integers that are never used twice (AUTOINCREMENT), so neither an index that lags behind
+nor a client that kept a face's id can ever meet another face under it. What callers name, the
+collection's name and the person's id, is unique text next to the key.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in Python. SQLite has no time zones, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("contract", Text, nullable=False),  # Contract.id of every vector in it
+    Column("model", Text, nullable=False),  # Contract.model, to name it in a sentence
+    Column("dim", Integer, nullable=False),
+    Column("threshold", Float),  # null: the model card's
+    Column("keep_crops", Boolean, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
+    Column("person", Text, nullable=False),  # the caller's id
+    Column("name", Text, nullable=False),
+    # Id and name, case-folded: LIKE alone ignores the case of ASCII letters only.
+    Column("folded", Text, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("collection_id", "person"),
+    sqlite_autoincrement=True,
+)
+
+faces = Table(
+    "faces",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # Known through the person too; here so that a collection's vectors are read in key order.
+    Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
+    Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    Column("embedding", LargeBinary, nullable=False),  # (D,) little-endian float32, unit length
+    Column("quality", Float),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "collection_id", "id"),
+    Index(None, "person_id"),
+    sqlite_autoincrement=True,
+)
+
+# Apart from the faces, so that a scan over vectors does not wade through pictures.
+crops = Table(
+    "crops",
+    metadata,
+    Column("face_id", ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True),
+    Column("png", LargeBinary, nullable=False),
+)
+
+# What the index may not have heard of yet; see journal.py. No foreign keys: an entry outlives
+# the row that it is about.
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("collection_id", Integer, nullable=False),
+    Column("face_id", Integer),  # null: the collection as a whole
+    sqlite_autoincrement=True,
+)
