@@ -19,6 +19,8 @@ from app.sessions import open_session
 
 STRIDE = 4  # input pixels per cell of the outputs
 MULTIPLE = 32  # the input's sides, as the network halves five times
+_COARSE_SIDE = 256  # input pixels, the longest side of the second look
+_LARGE = 192  # input pixels: of longer faces the network places the landmarks badly
 _OVERLAP = 0.3
 _MOST = 1000  # candidates of one picture that go into the thinning
 _OUTPUTS = ("537", "538", "539", "540")  # heatmap, sizes, offsets, landmarks
@@ -61,7 +63,24 @@ class CenterFaceDetector:
         """Nothing to do: the session goes with its last user."""
 
     def _detect(self, image: Image) -> list[Face]:
-        fitted, step_x, step_y = fit(image, self._max_side, MULTIPLE)
+        boxes, landmarks, scores = self._candidates(image, self._max_side)
+        ranks = scores
+        longer = max(image.shape[:2])
+        if longer > _COARSE_SIDE:
+            # Large faces are looked for in a small copy too, and taken from there where both agree.
+            coarse = self._candidates(image, _COARSE_SIDE)
+            sides = np.max(coarse[0][:, 2:] - coarse[0][:, :2], axis=1)
+            large = sides > _LARGE * max(1.0, longer / self._max_side)
+            boxes = np.concatenate([coarse[0][large], boxes])
+            landmarks = np.concatenate([coarse[1][large], landmarks])
+            ranks = np.concatenate([coarse[2][large] + 1, scores])
+            scores = np.concatenate([coarse[2][large], scores])
+        kept = nms(boxes, ranks, _OVERLAP)
+        return to_faces(boxes[kept], landmarks[kept], scores[kept], image)
+
+    def _candidates(self, image: Image, max_side: int) -> tuple[Floats, Floats, Floats]:
+        """One pass of the network: boxes, landmarks and scores in the picture's own pixels."""
+        fitted, step_x, step_y = fit(image, max_side, MULTIPLE)
         batch = np.ascontiguousarray(fitted.transpose(2, 0, 1)[None], np.float32)  # (1, 3, H, W)
         try:
             outputs = self._session.run(_OUTPUTS, {self._input: batch})
@@ -69,9 +88,8 @@ class CenterFaceDetector:
             raise Unavailable("the face detector failed on this picture") from exc
         heat, sizes, offsets, points = (np.asarray(output[0], np.float32) for output in outputs)
         boxes, landmarks, scores = decode(heat[0], sizes, offsets, points, self._min_score)
-        kept = nms(boxes, scores, _OVERLAP)
         step = np.array([step_x, step_y], np.float32)
-        return to_faces(boxes[kept] * np.tile(step, 2), landmarks[kept] * step, scores[kept], image)
+        return boxes * np.tile(step, 2), landmarks * step, scores
 
 
 def decode(
