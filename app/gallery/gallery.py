@@ -26,19 +26,17 @@ from app.entities import (
     Verification,
 )
 from app.errors import BadRequest, Conflict, ContractMismatch, NotFound
+from app.gallery.lookups import collection_of, known_person, person_of
+from app.gallery.pages import Page, checked_limit, checked_search, cursor_after, place_of
+from app.gallery.projection import Projection, index_name
+from app.gallery.ranking import decide, rank_people
+from app.gallery.vectors import checked_threshold, stored_form, unit_rows
 from app.index.base import Index
-from app.lookups import collection_of, known_person, person_of
 from app.names import checked_description, checked_id, checked_metadata, checked_name
-from app.pages import Page, checked_limit, checked_search, cursor_after, place_of
-from app.projection import Projection, index_name
-from app.ranking import decide, rank_people
 from app.store import collection_rows, face_rows, journal, person_rows
 from app.store.collection_rows import CollectionRow
 from app.store.person_rows import PersonRow
 from app.store.store import Store
-from app.vectors import checked_threshold, stored_form, unit_rows
-
-__all__ = ["UNCHANGED", "Gallery", "Page", "Unchanged"]
 
 MAX_TOP_K = 100
 
