@@ -12,16 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from app.detectors.geometry import fit, nms, to_faces
+from app.detectors.geometry import fit
+from app.detectors.scales import Found, find_at_two_scales
 from app.entities import Face, Floats, Image
 from app.errors import SettingsError, Unavailable
 from app.sessions import open_session
 
 STRIDE = 4  # input pixels per cell of the outputs
 MULTIPLE = 32  # the input's sides, as the network halves five times
-_COARSE_SIDE = 256  # input pixels, the longest side of the second look
-_LARGE = 192  # input pixels: of longer faces the network places the landmarks badly
-_OVERLAP = 0.3
 _MOST = 1000  # candidates of one picture that go into the thinning
 _OUTPUTS = ("537", "538", "539", "540")  # heatmap, sizes, offsets, landmarks
 
@@ -57,29 +55,13 @@ class CenterFaceDetector:
         self._input = self._session.get_inputs()[0].name
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
-        return [self._detect(image) for image in images]
+        return [find_at_two_scales(self._find, image, self._max_side) for image in images]
 
     def close(self) -> None:
         """Nothing to do: the session goes with its last user."""
 
-    def _detect(self, image: Image) -> list[Face]:
-        boxes, landmarks, scores = self._candidates(image, self._max_side)
-        ranks = scores
-        longer = max(image.shape[:2])
-        if longer > _COARSE_SIDE:
-            # Large faces are looked for in a small copy too, and taken from there where both agree.
-            coarse = self._candidates(image, _COARSE_SIDE)
-            sides = np.max(coarse[0][:, 2:] - coarse[0][:, :2], axis=1)
-            large = sides > _LARGE * max(1.0, longer / self._max_side)
-            boxes = np.concatenate([coarse[0][large], boxes])
-            landmarks = np.concatenate([coarse[1][large], landmarks])
-            ranks = np.concatenate([coarse[2][large] + 1, scores])
-            scores = np.concatenate([coarse[2][large], scores])
-        kept = nms(boxes, ranks, _OVERLAP)
-        return to_faces(boxes[kept], landmarks[kept], scores[kept], image)
-
-    def _candidates(self, image: Image, max_side: int) -> tuple[Floats, Floats, Floats]:
-        """One pass of the network: boxes, landmarks and scores in the picture's own pixels."""
+    def _find(self, image: Image, max_side: int) -> Found:
+        """One pass of the network."""
         fitted, step_x, step_y = fit(image, max_side, MULTIPLE)
         batch = np.ascontiguousarray(fitted.transpose(2, 0, 1)[None], np.float32)  # (1, 3, H, W)
         try:
@@ -87,17 +69,15 @@ class CenterFaceDetector:
         except Exception as exc:  # the engine's exceptions share no base class of their own
             raise Unavailable("the face detector failed on this picture") from exc
         heat, sizes, offsets, points = (np.asarray(output[0], np.float32) for output in outputs)
-        boxes, landmarks, scores = decode(heat[0], sizes, offsets, points, self._min_score)
+        found = decode(heat[0], sizes, offsets, points, self._min_score)
         step = np.array([step_x, step_y], np.float32)
-        return boxes * np.tile(step, 2), landmarks * step, scores
+        return Found(found.boxes * np.tile(step, 2), found.landmarks * step, found.scores)
 
 
-def decode(
-    heat: Floats, sizes: Floats, offsets: Floats, points: Floats, min_score: float
-) -> tuple[Floats, Floats, Floats]:
+def decode(heat: Floats, sizes: Floats, offsets: Floats, points: Floats, min_score: float) -> Found:
     """heat (h, w), sizes and offsets (2, h, w), points (10, h, w), each y before x.
 
-    Gives boxes (N, 4), landmarks (N, 5, 2) and scores (N,) in input pixels, best first.
+    Gives at most _MOST candidates in input pixels, best first.
     """
     rows, columns = np.nonzero(heat > min_score)
     order = np.argsort(-heat[rows, columns], kind="stable")[:_MOST]
@@ -112,7 +92,7 @@ def decode(
     # where that lies outside of the picture: clipping first would shift the landmarks.
     fractions = points[:, rows, columns].T.reshape(-1, 5, 2)[:, :, ::-1]
     landmarks = (fractions * sides[:, None] + corners[:, None]).astype(np.float32)
-    return boxes, landmarks, heat[rows, columns]
+    return Found(boxes, landmarks, heat[rows, columns])
 
 
 def with_free_sizes(file: Path) -> bytes:

@@ -12,7 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.detectors.geometry import fit, to_faces
+from app.detectors.geometry import fit
+from app.detectors.scales import Found, find_at_two_scales
 from app.entities import Face, Image
 from app.errors import SettingsError, Unavailable
 
@@ -45,18 +46,18 @@ class YuNetDetector:
             raise SettingsError(f"FACE_DETECTOR_FILE={file} is not a YuNet model") from exc
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
-        return [self._detect(image) for image in images]
+        return [find_at_two_scales(self._find, image, self._max_side) for image in images]
 
     def close(self) -> None:
         """Nothing to do: the network goes with the detector."""
 
-    def _detect(self, image: Image) -> list[Face]:
-        fitted, step_x, step_y = fit(image, self._max_side, MULTIPLE)
+    def _find(self, image: Image, max_side: int) -> Found:
+        fitted, step_x, step_y = fit(image, max_side, MULTIPLE)
         # A row is x, y, width, height, five points as the viewer sees them, score.
         rows = self._raw(np.ascontiguousarray(fitted[:, :, ::-1]))
         rows[:, :14] *= np.tile(np.array([step_x, step_y], np.float32), 7)
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
-        return to_faces(boxes, rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14], image)
+        return Found(boxes, rows[:, 4:14].reshape(-1, 5, 2), rows[:, 14])
 
     def _raw(self, bgr: Image) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
         """A BGR picture with sides of the right multiple -> (N, 15)."""

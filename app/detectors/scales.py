@@ -1,0 +1,53 @@
+"""Looking at a picture twice: large for small faces, small for large ones.
+
+Measured on LFW photographs enlarged five times, against the landmarks of the originals: in a single
+pass the landmarks of a 450-pixel face stray so far that the mean cosine between the embeddings
+falls from 0.955 to 0.868 (CenterFace) and 0.856 (YuNet); with the second pass it is 0.954 and 0.942.
+The second pass costs about a tenth of the first.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from app.detectors.geometry import nms, to_faces
+from app.entities import Face, Floats, Image
+
+_COARSE_SIDE = 256  # pixels, the longest side of the small copy
+_LARGE = 192  # pixels of the first pass; longer faces are taken from the second
+_OVERLAP = 0.3
+
+
+class Found(NamedTuple):
+    """Candidates of one pass, in the picture's own pixels."""
+
+    boxes: Floats  # (N, 4)
+    landmarks: Floats  # (N, 5, 2)
+    scores: Floats  # (N,)
+
+
+def find_at_two_scales(
+    find: Callable[[Image, int], Found], image: Image, max_side: int
+) -> list[Face]:
+    """`find(image, side)` looks at the picture with its longer side at most `side` pixels."""
+    fine = find(image, max_side)
+    longer = max(image.shape[:2])
+    if longer <= _COARSE_SIDE:
+        return _thinned(fine, fine.scores, image)
+    coarse = find(image, _COARSE_SIDE)
+    sides = np.max(coarse.boxes[:, 2:] - coarse.boxes[:, :2], axis=1)
+    large = sides > _LARGE * max(1.0, longer / max_side)
+    both = Found(
+        np.concatenate([coarse.boxes[large], fine.boxes]),
+        np.concatenate([coarse.landmarks[large], fine.landmarks]),
+        np.concatenate([coarse.scores[large], fine.scores]),
+    )
+    # Where both passes have a face, the rank lets the small copy's win whatever the scores.
+    ranks = np.concatenate([coarse.scores[large] + 1, fine.scores])
+    return _thinned(both, ranks, image)
+
+
+def _thinned(found: Found, ranks: Floats, image: Image) -> list[Face]:
+    kept = nms(found.boxes, ranks, _OVERLAP)
+    return to_faces(found.boxes[kept], found.landmarks[kept], found.scores[kept], image)
