@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     # What finds faces, what embeds them, and what runs the networks.
     detector: str = "centerface"  # centerface, yunet, insightface:PACK
     detector_file: Path | None = None  # yunet needs it
+    packs_dir: Path = Path("~/.insightface")  # where InsightFace packs are, or are downloaded to
     runtime: Literal["onnxruntime", "pytorch"] = "onnxruntime"
     model: str = "scsc_faceresnet"  # a card of models/catalog.py
     model_file: Path | None = None  # in place of the card's own file
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     batch_size: Positive = 32  # crops that one run of the embedder takes
     queue_size: Positive = 256  # crops that may wait; beyond that the answer is `busy`
     workers: Positive = 8  # requests whose pictures are worked on at once
+    max_waiting: Positive = 64  # requests whose pictures are in memory; beyond that `busy`
 
     # How large a request may be.
     max_image_bytes: Positive = 10 * MIB
@@ -59,10 +61,10 @@ class Settings(BaseSettings):
     min_face_score: Share = 0.5
     threshold: Cosine | None = None  # None: the model card's
     min_face_size: Annotated[float, Field(ge=0)] = 32.0  # pixels, shorter side of the box
-    min_sharpness: Annotated[float, Field(ge=0)] = 20.0  # variance of the crop's Laplacian
-    min_brightness: Annotated[float, Field(ge=0, le=255)] = 30.0  # mean luma of the crop
-    max_brightness: Annotated[float, Field(ge=0, le=255)] = 235.0
-    min_frontal: Share = 0.25  # 1 looks at the camera, 0 is a profile
+    min_sharpness: Annotated[float, Field(ge=0)] = 15.0  # variance of the crop's Laplacian
+    min_brightness: Annotated[float, Field(ge=0, le=255)] = 25.0  # mean luma of the crop
+    max_brightness: Annotated[float, Field(ge=0, le=255)] = 240.0
+    min_frontal: Share = 0.15  # 1 looks at the camera, 0 is a profile
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

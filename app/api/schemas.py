@@ -207,6 +207,25 @@ class CollectionOut(Schema):
         )
 
 
+class Given(Schema):
+    """A JSON body of a caller: an unknown key is a misspelling and refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CollectionIn(Given):
+    name: str = Field(examples=["staff"])
+    threshold: float | None = Field(None, ge=-1, le=1, description="null: the model card's")
+    keep_crops: bool = Field(False, description="store the 112x112 crop of each enrolled face")
+    description: str = ""
+
+
+class CollectionPatch(Given):
+    threshold: float | None = Field(None, ge=-1, le=1)
+    keep_crops: bool | None = None
+    description: str | None = None
+
+
 class CollectionList(Schema):
     items: list[CollectionOut]
 
@@ -231,6 +250,11 @@ class PersonOut(Schema):
             updated_at=person.updated_at,
             faces=person.faces,
         )
+
+
+class PersonPatch(Given):
+    name: str | None = None
+    metadata: dict[str, str] | None = None
 
 
 class PeoplePage(Schema):
@@ -281,8 +305,7 @@ class EnrolAnswer(Schema):
 
 
 class Health(Schema):
-    status: Literal["ok", "starting", "broken"]
-    detail: str | None = None
+    status: Literal["ok"]
 
 
 class ModelOut(Schema):

@@ -1,0 +1,51 @@
+"""Routes of the collections: each a separate gallery with its own threshold."""
+
+from fastapi import APIRouter
+
+from app.api.deps import ServicesDep
+from app.api.schemas import CollectionIn, CollectionList, CollectionOut, CollectionPatch
+from app.gallery import UNCHANGED
+
+router = APIRouter(prefix="/collections", tags=["collections"])
+
+
+@router.post("", status_code=201)
+def create_collection(collection: CollectionIn, services: ServicesDep) -> CollectionOut:
+    created = services.gallery.create_collection(
+        collection.name,
+        threshold=collection.threshold,
+        keep_crops=collection.keep_crops,
+        description=collection.description,
+    )
+    return CollectionOut.from_entity(created)
+
+
+@router.get("")
+def list_collections(services: ServicesDep) -> CollectionList:
+    collections = services.gallery.collections()
+    return CollectionList(items=[CollectionOut.from_entity(each) for each in collections])
+
+
+@router.get("/{collection}")
+def get_collection(collection: str, services: ServicesDep) -> CollectionOut:
+    return CollectionOut.from_entity(services.gallery.collection(collection))
+
+
+@router.patch("/{collection}")
+def update_collection(
+    collection: str, patch: CollectionPatch, services: ServicesDep
+) -> CollectionOut:
+    """What is not given stays; a threshold of null goes back to the model card's."""
+    changed = services.gallery.update_collection(
+        collection,
+        threshold=patch.threshold if "threshold" in patch.model_fields_set else UNCHANGED,
+        keep_crops=UNCHANGED if patch.keep_crops is None else patch.keep_crops,
+        description=UNCHANGED if patch.description is None else patch.description,
+    )
+    return CollectionOut.from_entity(changed)
+
+
+@router.delete("/{collection}", status_code=204)
+def delete_collection(collection: str, services: ServicesDep) -> None:
+    """With everybody in it."""
+    services.gallery.delete_collection(collection)

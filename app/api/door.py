@@ -1,0 +1,48 @@
+"""How many requests with pictures may be inside, and how many of them may be worked on at once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+import anyio
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from app import metrics
+from app.errors import Busy
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Door:
+    """Used on the event loop only, so its count needs no lock."""
+
+    def __init__(self, workers: int, max_waiting: int) -> None:
+        self._at_work = anyio.CapacityLimiter(workers)
+        self._most = workers + max_waiting
+        self._inside = 0
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        """Held from before the body is read until the answer: pictures in memory are bounded."""
+        if self._inside >= self._most:
+            raise Busy("too many requests with pictures at once; try again shortly")
+        self._inside += 1
+        metrics.IN_FLIGHT.inc()
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            metrics.IN_FLIGHT.dec()
+
+    async def work(
+        self, request: Request, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Runs it in a worker thread, unless its caller left while waiting for one."""
+        async with self._at_work:
+            if await request.is_disconnected():
+                raise ClientDisconnect
+            return await run_in_threadpool(partial(function, *args, **kwargs))

@@ -1,0 +1,196 @@
+"""Routes about who it is: verify, identify, and enroll, the short way in."""
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Depends, Request, Response
+
+from app import metrics
+from app.api.deps import Services, ServicesDep, asks, reply
+from app.api.embeddings import vectors
+from app.api.enrolment import accept, answer
+from app.api.openapi import TINY_PNG, body
+from app.api.options import EnrolOptions, IdentifyOptions, VerifyOptions
+from app.api.pictures import faces_of, require, results
+from app.api.requests import Ask
+from app.api.schemas import (
+    EnrolAnswer,
+    FaceOut,
+    IdentifiedFace,
+    IdentifyAnswer,
+    MatchOut,
+    PictureResult,
+    VerifyAnswer,
+)
+from app.entities import Face, Floats, Identification, Image, Verification
+from app.errors import BadRequest, ImageError
+
+router = APIRouter(tags=["recognition"])
+
+
+@router.post(
+    "/verify",
+    response_model=VerifyAnswer,
+    openapi_extra=body(VerifyOptions, {"images": [TINY_PNG, TINY_PNG]}),
+)
+async def verify(
+    request: Request,
+    services: ServicesDep,
+    ask: Annotated[Ask[VerifyOptions], Depends(asks(VerifyOptions))],
+) -> Response:
+    """Two pictures, or one picture and a person: the same? Of each picture the largest face."""
+    return await services.door.work(request, _verify, services, ask)
+
+
+@router.post(
+    "/identify",
+    response_model=IdentifyAnswer,
+    openapi_extra=body(IdentifyOptions, {"image": TINY_PNG, "top_k": 3}),
+)
+async def identify(
+    request: Request,
+    services: ServicesDep,
+    ask: Annotated[Ask[IdentifyOptions], Depends(asks(IdentifyOptions))],
+) -> Response:
+    """For every face, or given embedding: ranked people, and a decision: match or unknown.
+
+    An embedding's entry in `results` has one face, without a box.
+    """
+    return await services.door.work(request, _identify, services, ask)
+
+
+@router.post(
+    "/enroll",
+    status_code=201,
+    response_model=EnrolAnswer,
+    openapi_extra=body(EnrolOptions, {"person": "ada", "name": "Ada", "image": TINY_PNG}),
+)
+async def enroll(
+    request: Request,
+    services: ServicesDep,
+    ask: Annotated[Ask[EnrolOptions], Depends(asks(EnrolOptions))],
+) -> Response:
+    """Adds faces to a person and makes the person when new. When no picture is accepted: 422."""
+    return await services.door.work(request, _enroll, services, ask)
+
+
+def _verify(services: Services, ask: Ask[VerifyOptions]) -> Response:
+    options = ask.options
+    require(ask.pictures)
+    wanted = 1 if options.person is not None else 2
+    if len(ask.pictures) != wanted:
+        raise BadRequest("image: two pictures are compared, or one picture with a person")
+    if options.person is not None:
+        services.gallery.person(options.collection, options.person)  # before the heavy work
+    probes = [_one_embedding(services, ask, index) for index in range(wanted)]
+    if options.person is not None:
+        verification = services.gallery.verify(
+            options.collection, options.person, probes[0], threshold=options.threshold
+        )
+    else:
+        verification = _compared(probes[0], probes[1], _threshold(services, options.threshold))
+    shown = VerifyAnswer.from_entity(verification, services.analyzer.contract.model)
+    metrics.DECISIONS.labels("verify", shown.decision).inc()
+    return reply(shown)
+
+
+def _one_embedding(services: Services, ask: Ask[VerifyOptions], index: int) -> Floats:
+    """(D,) of the picture's largest face."""
+    (faces,) = faces_of(
+        ask.pictures[index : index + 1],
+        services.image_limits,
+        lambda images: services.analyzer.analyze(images, faces="largest"),
+        operation="verify",
+        need_face=True,
+    )
+    assert not isinstance(faces, ImageError)
+    assert faces[0].embedding is not None
+    return faces[0].embedding
+
+
+def _threshold(services: Services, given: float | None) -> float:
+    for threshold in (given, services.settings.threshold):
+        if threshold is not None:
+            return threshold
+    return services.analyzer.card.threshold
+
+
+def _compared(first: Floats, second: Floats, threshold: float) -> Verification:
+    score = float(np.clip(first @ second, -1.0, 1.0))
+    return Verification(score, threshold, score >= threshold)
+
+
+def _identify(services: Services, ask: Ask[IdentifyOptions]) -> Response:
+    options = ask.options
+    if options.embeddings is None:
+        shown = _identify_pictures(services, ask)
+    elif ask.pictures:
+        raise BadRequest("embeddings: given beside pictures; send one or the other")
+    else:
+        probes = vectors(options.embeddings, services.analyzer.contract.dim)
+        shown = [
+            PictureResult[IdentifiedFace](index=i, faces=[_identified(None, identification)])
+            for i, identification in enumerate(_ranked(services, options, probes))
+        ]
+    model = services.analyzer.contract.model
+    return reply(IdentifyAnswer(model=model, collection=options.collection, results=shown))
+
+
+def _identify_pictures(
+    services: Services, ask: Ask[IdentifyOptions]
+) -> list[PictureResult[IdentifiedFace]]:
+    def find(images: list[Image]) -> list[list[Face]]:
+        return services.analyzer.analyze(images, faces=ask.options.faces)
+
+    outcomes = faces_of(ask.pictures, services.image_limits, find, operation="identify")
+    faces = [face for outcome in outcomes if isinstance(outcome, list) for face in outcome]
+    probes = np.zeros((len(faces), services.analyzer.contract.dim), np.float32)
+    for row, face in zip(probes, faces, strict=True):
+        row[:] = face.embedding
+    ranked = iter(_ranked(services, ask.options, probes))
+
+    def show(face: Face) -> IdentifiedFace:
+        return _identified(face, next(ranked))  # `results` walks the faces in this same order
+
+    return results(PictureResult[IdentifiedFace], ask.pictures, outcomes, show)
+
+
+def _ranked(services: Services, options: IdentifyOptions, probes: Floats) -> list[Identification]:
+    """All probes (N, D) in one search."""
+    if len(probes) == 0:
+        services.gallery.collection(options.collection)  # which must exist all the same
+        return []
+    ranked = services.gallery.identify(
+        options.collection, probes, top_k=options.top_k, threshold=options.threshold
+    )
+    for identification in ranked:
+        metrics.DECISIONS.labels("identify", identification.decision).inc()
+        if identification.matches:
+            metrics.TOP_SCORE.observe(identification.matches[0].score)
+    return ranked
+
+
+def _identified(face: Face | None, identification: Identification) -> IdentifiedFace:
+    seen = dict(FaceOut.from_entity(face)) if face is not None else {}
+    return IdentifiedFace(
+        **seen,
+        decision=identification.decision,
+        threshold=identification.threshold,
+        margin=identification.margin,
+        matches=[MatchOut.from_entity(match) for match in identification.matches],
+    )
+
+
+def _enroll(services: Services, ask: Ask[EnrolOptions]) -> Response:
+    options = ask.options
+    require(ask.pictures)
+    services.gallery.collection(options.collection)  # before the heavy work
+    enrolment = accept(services, ask.pictures, options.faces)
+    person, stored, created = services.gallery.enrol(
+        options.collection,
+        options.person,
+        enrolment.faces,
+        name=options.name,
+        metadata=options.metadata,
+    )
+    return reply(answer(person, stored, enrolment, created=created), 201)

@@ -1,0 +1,111 @@
+"""The options of each operation, checked alike as form fields, JSON keys or query parameters."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.entities import DEFAULT_COLLECTION
+
+MAX_EMBEDDINGS = 1000
+
+
+def _parsed(value: Any) -> Any:
+    """A form field can carry a list or an object only as JSON text."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError as exc:
+            raise ValueError("the text is not JSON") from exc
+    return value
+
+
+Threshold = Annotated[
+    float | None,
+    Field(
+        ge=-1, le=1, description="least cosine of a match; else the collection's, else the card's"
+    ),
+]
+CollectionName = Annotated[str, Field(examples=[DEFAULT_COLLECTION])]
+Metadata = Annotated[
+    dict[str, str] | None,
+    BeforeValidator(_parsed),
+    Field(max_length=64, description="your own facts, text to text; in a form as JSON text"),
+]
+Embeddings = Annotated[
+    list[list[float] | str] | None,
+    BeforeValidator(_parsed),
+    Field(
+        min_length=1,
+        max_length=MAX_EMBEDDINGS,
+        description="in place of pictures: lists of numbers, or base64 of little-endian float32",
+    ),
+]
+EnrolFaces = Annotated[
+    Literal["one", "largest"],
+    Field(description="one refuses a picture of several faces; largest takes the largest of them"),
+]
+PictureFaces = Annotated[Literal["all", "largest"], Field(description="which faces of a picture")]
+
+
+class Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DetectOptions(Options):
+    min_score: Annotated[
+        float | None, Field(ge=0, le=1, description="least score of a face; else the setting's")
+    ] = None
+    max_faces: Annotated[
+        int | None, Field(ge=1, description="best faces of each picture; else all")
+    ] = None
+
+
+class AlignOptions(Options):
+    pass
+
+
+class EmbedOptions(Options):
+    faces: PictureFaces = "all"
+    encoding: Annotated[
+        Literal["float", "base64"], Field(description="base64 of little-endian float32")
+    ] = "float"
+    aligned: Annotated[
+        bool, Field(description="each picture already is an aligned crop of one face")
+    ] = False
+
+
+class VerifyOptions(Options):
+    person: Annotated[
+        str | None, Field(description="compare one picture with this person, not two pictures")
+    ] = None
+    collection: CollectionName = DEFAULT_COLLECTION
+    threshold: Threshold = None
+
+
+class IdentifyOptions(Options):
+    collection: CollectionName = DEFAULT_COLLECTION
+    top_k: Annotated[int, Field(ge=1, le=100, description="ranked people for each face")] = 5
+    threshold: Threshold = None
+    faces: PictureFaces = "all"
+    embeddings: Embeddings = None
+
+
+class EnrolOptions(Options):
+    person: Annotated[str, Field(description="your id of the person", examples=["ada"])]
+    name: Annotated[str | None, Field(description="to show; else the id")] = None
+    collection: CollectionName = DEFAULT_COLLECTION
+    faces: EnrolFaces = "one"
+    metadata: Metadata = None
+
+
+class PersonOptions(Options):
+    id: Annotated[str, Field(description="your id of the person", examples=["ada"])]
+    name: Annotated[str | None, Field(description="to show; else the id")] = None
+    faces: EnrolFaces = "one"
+    metadata: Metadata = None
+
+
+class FacesOptions(Options):
+    faces: EnrolFaces = "one"
+    embeddings: Embeddings = None

@@ -1,0 +1,72 @@
+"""Every Prometheus metric, named once. No label carries a person, a collection or an address."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+
+REQUESTS = Counter(
+    "face_requests",
+    "Answered requests.",
+    ["method", "path", "status"],
+    registry=REGISTRY,
+)
+SECONDS = Histogram(
+    "face_request_seconds",
+    "From the request line to the end of the answer.",
+    ["method", "path"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+IN_FLIGHT = Gauge(
+    "face_picture_requests_in_flight",
+    "Requests whose pictures are held in memory now.",
+    registry=REGISTRY,
+)
+PICTURES_REFUSED = Counter(
+    "face_pictures_refused",
+    "Pictures answered with an error, by its code.",
+    ["code"],
+    registry=REGISTRY,
+)
+FACES_FOUND = Counter(
+    "face_faces_found",
+    "Faces found in pictures, by operation.",
+    ["operation"],
+    registry=REGISTRY,
+)
+DECISIONS = Counter(
+    "face_decisions",
+    "Probes by what was decided about them.",
+    ["operation", "decision"],
+    registry=REGISTRY,
+)
+TOP_SCORE = Histogram(
+    "face_top_score",
+    "Cosine of the best person for each identified probe; it drifts when the scene changes.",
+    buckets=tuple(score / 20 for score in range(-2, 20)),
+    registry=REGISTRY,
+)
+PEOPLE = Gauge("face_people", "People in the gallery.", registry=REGISTRY)
+STORED_FACES = Gauge("face_stored_faces", "Faces in the gallery.", registry=REGISTRY)
+BATCH_SIZE = Histogram(
+    "face_batch_size",
+    "Crops in one run of the embedder.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+    registry=REGISTRY,
+)
+QUEUE_DEPTH = Gauge(
+    "face_queue_depth",
+    "Crops that still waited when the last batch began.",
+    registry=REGISTRY,
+)
+
+
+def observe_batch(size: int, waiting: int) -> None:
+    """What the micro-batcher tells of each batch before it runs."""
+    BATCH_SIZE.observe(size)
+    QUEUE_DEPTH.set(waiting)
+
+
+def render() -> bytes:
+    """All of them in the Prometheus text format."""
+    return generate_latest(REGISTRY)
