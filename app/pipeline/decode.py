@@ -23,9 +23,15 @@ from app.entities import Image
 from app.errors import CorruptImage, ImageTooLarge, UnsupportedImage
 from app.pipeline.formats import Kind, claimed_size, kind_of, orientation_of, refused_name
 
+
+class _Jpeg(JpegImageFile):
+    def _read_dpi_from_exif(self) -> None:
+        """Not wanted here, and of a broken EXIF block it would warn."""
+
+
 _READ = "JPEG, PNG, WebP, BMP and AVIF are read"
 _PARSERS: dict[Kind, Callable[[BytesIO], ImageFile]] = {
-    "JPEG": JpegImageFile,
+    "JPEG": _Jpeg,
     "PNG": PngImageFile,
     "WEBP": WebPImageFile,
     "BMP": BmpImageFile,
