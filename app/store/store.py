@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.errors import SettingsError
+from app.errors import SettingsError, Unavailable
 from app.store import sqlite
 from app.store.faults import translated
 from app.store.migrate import migrate
@@ -30,14 +30,20 @@ class Store:
         self._engine = _open(url)
         self._writer = sqlite.writing(self._engine)
         self._one_writer = threading.Lock()
-        self._erasing = False
-        with self.write() as connection:
-            migrate(connection)
+        self._erasing = False  # an erasure waits for a reader to let go of the log
+        self._closed = False
+        try:
+            with self.write() as connection:
+                migrate(connection)
+        except BaseException:
+            self.close()
+            raise
         # What an earlier process erased and had no time to finish.
         sqlite.finish_erasure(self._engine, at_start=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
+        self._require_open()
         with translated(), self._engine.begin() as connection:
             yield connection
 
@@ -48,6 +54,7 @@ class Store:
         `erases`: what the block deletes shall be readable in no file afterwards.
         """
         with translated(), self._one_writer:
+            self._require_open()
             with self._writer.begin() as connection:
                 yield connection
                 if erases:
@@ -58,7 +65,12 @@ class Store:
     def close(self) -> None:
         """May be called twice. The last connection's end also empties the write-ahead log."""
         with self._one_writer:
+            self._closed = True
             self._engine.dispose()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the store is closed")
 
 
 def _open(url: str) -> Engine:

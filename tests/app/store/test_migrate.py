@@ -1,0 +1,103 @@
+"""The schema at start: up to date, whole or untouched, and never of a newer version."""
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from app.errors import SettingsError
+from app.store import migrate, tables
+from app.store.store import Store, sqlite_url
+
+BROKEN_STEP = '''
+"""A step that fails half-way."""
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision = "9999", "0001"
+def upgrade():
+    op.create_table("half", sa.Column("id", sa.Integer()))
+    raise RuntimeError("half-way")
+'''
+
+
+def names(file: Path) -> set[str]:
+    connection = sqlite3.connect(file)
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    connection.close()
+    return {name for (name,) in found} - {"sqlite_sequence"}
+
+
+def test_the_migrations_make_the_tables_that_the_code_speaks_of(store: Store):
+    with store.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+@pytest.mark.parametrize("table", ["collections", "people", "faces", "changes"])
+def test_keys_are_never_used_twice(store: Store, table: str):
+    with store.read() as connection:
+        made = connection.exec_driver_sql(
+            "SELECT sql FROM sqlite_master WHERE name = ?", (table,)
+        ).scalar_one()
+    assert "AUTOINCREMENT" in made
+
+
+def test_starting_again_changes_nothing(tmp_path: Path):
+    file = tmp_path / "faces.db"
+    Store(sqlite_url(file)).close()
+    before = file.read_bytes()
+    Store(sqlite_url(file)).close()
+    assert file.read_bytes() == before
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path):
+    file = tmp_path / "faces.db"
+    Store(sqlite_url(file)).close()
+    with sqlite3.connect(file) as plain:
+        plain.execute("UPDATE alembic_version SET version_num = '7777'")
+    plain.close()
+    before = file.read_bytes()
+    with pytest.raises(SettingsError, match=r"newer version.*7777.*0001"):
+        Store(sqlite_url(file))
+    assert file.read_bytes() == before
+
+
+def test_a_step_that_fails_leaves_the_schema_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "migrations"
+    (folder / "versions").mkdir(parents=True)
+    for source in (migrate.FOLDER / "env.py", migrate.FOLDER / "versions" / "0001_first.py"):
+        (folder / source.relative_to(migrate.FOLDER)).write_text(source.read_text())
+    (folder / "versions" / "9999_broken.py").write_text(BROKEN_STEP)
+    monkeypatch.setattr(migrate, "FOLDER", folder)
+    file = tmp_path / "faces.db"
+    with pytest.raises(RuntimeError, match="half-way"):
+        Store(sqlite_url(file))
+    assert names(file) == set()  # not even the first step, nor the record of it
+
+    monkeypatch.undo()
+    Store(sqlite_url(file)).close()
+    assert "people" in names(file)
+    assert "half" not in names(file)
+
+
+def test_starts_at_once_migrate_once(tmp_path: Path):
+    url, failures = sqlite_url(tmp_path / "faces.db"), []
+
+    def start() -> None:
+        try:
+            Store(url).close()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert "people" in names(tmp_path / "faces.db")
