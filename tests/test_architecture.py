@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sessions": BASE,
     **dict.fromkeys(ADAPTERS, BASE | ENGINE),
     "pipeline": BASE | ADAPTERS,
-    "gallery": BASE | ADAPTERS | {"pipeline"},
+    "gallery": BASE | {"index", "store"},
     "api": BASE | {"pipeline", "gallery"},  # asks the gallery, never a back-end
     "wiring": BASE | ADAPTERS | {"pipeline", "gallery"},  # the only one to name back-ends
     "main": BASE | {"pipeline", "gallery", "api", "wiring"},

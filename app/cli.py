@@ -1,0 +1,205 @@
+"""The `face` command: what can be asked, and how a fault is said. The work is in `commands/`.
+
+Everything heavy is imported inside the commands, so that `face --help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from app.errors import BadRequest, FaceError
+
+if TYPE_CHECKING:
+    from app.commands.target import Target
+
+DEFAULT_COLLECTION = "default"
+FAILED = 1
+
+cli = typer.Typer(
+    name="face",
+    help="Face recognition: a photo goes in, a person or an honest 'unknown' comes out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="The data folder to work in; FACE_DATA_DIR, else ./data.", file_okay=False),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(help="A running service to work with instead; FACE_URL."),
+]
+Collection = Annotated[str, typer.Option(help="The collection of people.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 8000.")] = None,
+    data: Data = None,
+) -> None:
+    """Run the service."""
+    from app.main import serve as run
+    from app.settings import read_settings
+
+    run(read_settings({"host": host, "port": port, "data_dir": data}))
+
+
+@cli.command()
+def enroll(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Holds a folder per person.")],
+    collection: Collection = DEFAULT_COLLECTION,
+    faces: Annotated[
+        Literal["one", "largest"],
+        typer.Option(help="Of a picture with several faces: refuse it, or take the largest."),
+    ] = "one",
+    report: Annotated[
+        Path, typer.Option(help="Where to write the refused pictures and why.", dir_okay=False)
+    ] = Path("refused.csv"),
+    data: Data = None,
+    url: Url = None,
+) -> None:
+    """Enrol the people of a folder; run it again to go on where it stopped."""
+    from app.commands.enroll import run
+
+    with _target(url, data) as target:
+        tally = run(target, folder, report, collection=collection, faces=faces)
+    if not tally.enrolled and not tally.before:
+        raise typer.Exit(FAILED)
+
+
+@cli.command()
+def identify(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pictures to look at.")],
+    collection: Collection = DEFAULT_COLLECTION,
+    top_k: Annotated[int, typer.Option(min=1, max=100, help="Candidates for each face.")] = 1,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=-1, max=1, help="Least cosine of a match; the collection's own."),
+    ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option(help="Write the pictures with boxes and names to this file or folder."),
+    ] = None,
+    as_json: Json = False,
+    data: Data = None,
+    url: Url = None,
+) -> None:
+    """Say who is in the pictures, or that nobody known is."""
+    from app.commands import identify as command
+    from app.commands.output import print_json, print_table
+
+    with _target(url, data) as target:
+        answers = list(
+            command.identify(target, files, collection=collection, top_k=top_k, threshold=threshold)
+        )
+    written = command.draw_answers(answers, draw) if draw else []
+    if as_json:
+        print_json(command.as_json(answers))
+    else:
+        print_table(command.table(answers))
+        for path in written:
+            typer.echo(f"drawn: {path}")
+    if any(answer.refusal for answer in answers):
+        raise typer.Exit(FAILED)
+
+
+@cli.command()
+def people(
+    search: Annotated[str | None, typer.Option(help="Only ids and names with this text.")] = None,
+    collection: Collection = DEFAULT_COLLECTION,
+    as_json: Json = False,
+    data: Data = None,
+    url: Url = None,
+) -> None:
+    """List who is enrolled."""
+    from app.commands import people as command
+    from app.commands.output import print_json, print_table
+
+    with _target(url, data) as target:
+        found = list(target.people(collection=collection, search=search))
+    if as_json:
+        print_json(command.as_json(found))
+    else:
+        print_table(command.table(found))
+
+
+@cli.command()
+def doctor(data: Data = None, url: Url = None) -> None:
+    """Check the installation, the data folder and the networks; say how to mend them."""
+    from app.commands import doctor as command
+    from app.commands.output import print_table
+
+    service = _service(url, data)
+    if service:
+        checks = list(command.check_service(service, os.environ.get("FACE_KEY")))
+    else:
+        checks = list(command.check_here(data))
+    print_table(command.table(checks))
+    if any(check.status == "fail" for check in checks):
+        raise typer.Exit(FAILED)
+
+
+@cli.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the drawn picture.")] = Path("demo-out"),
+) -> None:
+    """Start a service, enrol people of sample photographs, find them again in altered ones."""
+    from app.commands.demo import run
+
+    if not run(out):
+        raise typer.Exit(FAILED)
+
+
+def _service(url: str | None, data: Path | None) -> str | None:
+    """The service to ask, if any: what is said on the command line wins over FACE_URL."""
+    if url and data:
+        raise BadRequest("give --url or --data, not both: a running service has its own data")
+    return url or (None if data else os.environ.get("FACE_URL"))
+
+
+@contextmanager
+def _target(url: str | None, data: Path | None) -> Iterator["Target"]:
+    service = _service(url, data)
+    target: Target
+    if service:
+        from app.commands.remote import RemoteTarget
+
+        target = RemoteTarget(service, os.environ.get("FACE_KEY"))
+    else:
+        from app.commands.local import LocalTarget
+        from app.settings import read_settings
+
+        target = LocalTarget(read_settings({"data_dir": data}))
+    try:
+        yield target
+    finally:
+        target.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The console script. A fault is one red sentence and exit status 1; no stack is shown."""
+    try:
+        cli(arguments)
+    except FaceError as exc:
+        _die(str(exc))
+    except KeyboardInterrupt:
+        _die("interrupted", status=130)
+
+
+def _die(sentence: str, status: int = FAILED) -> None:
+    typer.secho(sentence, fg=typer.colors.RED, err=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
