@@ -7,8 +7,8 @@ download is put in place only after its hash was right, so that a broken transfe
 import hashlib
 import os
 import tempfile
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,7 +73,7 @@ def _copy(url: str, file: BinaryIO) -> str:
             while chunk := answer.read(_CHUNK):
                 digest.update(chunk)
                 file.write(chunk)
-    except (urllib.error.URLError, OSError, ValueError) as exc:
+    except (OSError, HTTPException, ValueError) as exc:
         raise WeightsError(f"{url} could not be downloaded: {exc}") from exc
     return digest.hexdigest()
 

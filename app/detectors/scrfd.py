@@ -66,7 +66,7 @@ def pack_file(pack: str, root: Path) -> Path:
     The library downloads the pack when that folder is absent.
     """
     folder = root / "models" / pack
-    if Path(pack).name != pack or pack.startswith("."):
+    if not pack or Path(pack).name != pack or pack.startswith("."):
         raise SettingsError(f"FACE_DETECTOR=insightface:{pack} does not name a pack")
     try:
         _library().utils.ensure_available("models", pack, root=str(root))
