@@ -129,7 +129,7 @@ class Gallery:
             return collection_rows.counted(connection, key)
 
     def delete_collection(self, name: str) -> None:
-        with self._change(erases=True) as connection:
+        with self._change() as connection:
             row = collection_of(connection, name)
             if row.entity.name == DEFAULT_COLLECTION:
                 raise Conflict(
@@ -190,14 +190,14 @@ class Gallery:
         name: str | Unchanged = UNCHANGED,
         metadata: Mapping[str, str] | Unchanged = UNCHANGED,
     ) -> Person:
-        with self._change(erases=True) as connection:
+        with self._change() as connection:
             row = collection_of(connection, collection)
             person = person_of(connection, row, id)
             _rename(connection, person, name, metadata)
             return person_of(connection, row, id).entity
 
     def delete_person(self, collection: str, id: str) -> None:
-        with self._change(erases=True) as connection:
+        with self._change() as connection:
             person = person_of(connection, collection_of(connection, collection), id)
             journal.note_faces_of(connection, person.key)
             person_rows.remove(connection, person.key)
@@ -248,7 +248,7 @@ class Gallery:
             return tuple(face_rows.of_person(connection, person.key))
 
     def delete_face(self, collection: str, id: str, face_id: int) -> None:
-        with self._change(erases=True) as connection:
+        with self._change() as connection:
             row = collection_of(connection, collection)
             if not face_rows.remove(connection, person_of(connection, row, id).key, face_id):
                 raise NotFound(f"the person {id!r} has no face {face_id}")
@@ -309,10 +309,10 @@ class Gallery:
             return person_rows.count(connection), face_rows.count(connection)
 
     @contextmanager
-    def _change(self, *, erases: bool = False) -> Iterator[Connection]:
+    def _change(self) -> Iterator[Connection]:
         """One change: a transaction, and the index that follows it."""
         with self._one_change:
-            with self._store.write(erases=erases) as connection:
+            with self._store.write() as connection:
                 self._projection.forget_followed(connection)
                 yield connection
             self._projection.follow()

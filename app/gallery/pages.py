@@ -1,7 +1,7 @@
 """A long list in pages. A cursor names the last item given, so people who come or go in between
 shift no page."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
 from app.entities import Person
@@ -24,7 +24,8 @@ def cursor_after(person: str) -> str:
 def place_of(cursor: str) -> str:
     """The id behind which the next page begins."""
     try:
-        return urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)).decode()
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return b64decode(padded, altchars=b"-_", validate=True).decode()
     except ValueError as error:  # of the codecs and of base64
         raise BadRequest("the cursor is not one that a page gave") from error
 

@@ -18,11 +18,11 @@ def unit_rows(embeddings: Floats, dim: int) -> Floats:
         raise BadRequest(f"an embedding must have {dim} numbers")
     if not np.isfinite(rows).all():
         raise BadRequest("an embedding must have finite numbers only")
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    # A square can overflow or vanish though each number is finite.
-    if not np.isfinite(norms).all() or (norms == 0).any():
-        raise BadRequest("an embedding must not be zero, nor of a length beyond measure")
-    return np.ascontiguousarray(rows / norms, np.float32)
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    if (largest == 0).any():
+        raise BadRequest("an embedding of zeros has no direction")
+    rows = rows / largest  # so that no square overflows or vanishes
+    return np.ascontiguousarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
 def stored_form(face: NewFace, dim: int, keep_crop: bool) -> FaceToAdd:

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from app.entities import Collection, Contract
+from app.store import erasure
 from app.store.tables import collections, faces, people
 
 
@@ -99,6 +100,7 @@ def adopt(connection: Connection, key: int, contract: Contract) -> None:
 
 def remove(connection: Connection, key: int) -> None:
     """The collection with its people, faces and crops."""
+    erasure.note(connection)
     connection.execute(delete(collections).where(collections.c.id == key))
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from app.entities import Floats, StoredFace
+from app.store import erasure
 from app.store.tables import collections, crops, faces, people
 
 VECTOR = np.dtype("<f4")  # as written in the embedding column
@@ -58,6 +59,7 @@ def of_ids(connection: Connection, face_ids: Iterable[int]) -> list[StoredFace]:
 
 def remove(connection: Connection, person_key: int, face_id: int) -> bool:
     """Whether that person had that face. The crop goes with it."""
+    erasure.note(connection)
     gone = delete(faces).where(faces.c.id == face_id, faces.c.person_id == person_key)
     return connection.execute(gone).rowcount == 1
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from app.entities import Person
+from app.store import erasure
 from app.store.tables import collections, faces, people
 
 IDS_PER_QUERY = 10_000  # databases limit the parameters of a statement, SQLite to 32,766
@@ -70,6 +71,7 @@ def add(
 
 
 def change(connection: Connection, row: PersonRow, name: str, metadata: Mapping[str, str]) -> None:
+    erasure.note(connection)
     connection.execute(
         update(people)
         .where(people.c.id == row.key)
@@ -84,6 +86,7 @@ def change(connection: Connection, row: PersonRow, name: str, metadata: Mapping[
 
 def remove(connection: Connection, key: int) -> None:
     """The person with faces and crops."""
+    erasure.note(connection)
     connection.execute(delete(people).where(people.c.id == key))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import SettingsError, Unavailable
-from app.store import sqlite
+from app.store import erasure, sqlite
 from app.store.faults import translated
 from app.store.migrate import migrate
 
@@ -48,16 +48,14 @@ class Store:
             yield connection
 
     @contextmanager
-    def write(self, *, erases: bool = False) -> Iterator[Connection]:
-        """On leaving, the block is on disk; on an error, none of it is.
-
-        `erases`: what the block deletes shall be readable in no file afterwards.
-        """
+    def write(self) -> Iterator[Connection]:
+        """On leaving, the block is on disk, and what it deleted is erased; on an error, none is."""
         with translated(), self._one_writer:
             self._require_open()
             with self._writer.begin() as connection:
+                erasure.take(connection)  # of a block that failed
                 yield connection
-                if erases:
+                if erases := erasure.take(connection):
                     sqlite.mark_erasure(connection)
             if erases or self._erasing:
                 self._erasing = not sqlite.finish_erasure(self._engine)
