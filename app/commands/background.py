@@ -15,6 +15,7 @@ from app.errors import Unavailable
 START_SECONDS = 90.0
 STOP_SECONDS = 15.0
 LOG_LINES = 15  # shown of a service that did not start
+CHECKOUT = Path(__file__).parents[2]  # where `app` can be imported from
 ADDRESS = re.compile(r"is at (http://\S+)")
 
 
@@ -27,9 +28,12 @@ def running_service(data: Path, environment: Mapping[str, str] | None = None) ->
     data.mkdir(parents=True, exist_ok=True)
     log = data / "service.log"
     # Port 0: the system picks a free one, and the service says which.
-    command = [sys.executable, "-m", "app.cli", "serve", "--data", str(data), "--port", "0"]
+    where = ("--data", str(data.resolve()), "--port", "0")
+    command = [sys.executable, "-m", "app.cli", "serve", *where]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, env=environment, cwd=CHECKOUT
+        )
     try:
         url = _ready(process, log)
         yield url
