@@ -17,7 +17,7 @@ class PyTorchRuntime:
         try:
             import torch
 
-            from models import embedder
+            from models.embedder import load
         except ModuleNotFoundError as exc:
             if exc.name != "torch":
                 raise
@@ -30,7 +30,7 @@ class PyTorchRuntime:
         if threads:
             torch.set_num_threads(threads)  # one number for the whole process
         try:
-            self._network = embedder.load(checkpoint).eval()
+            self._network = load(checkpoint)
         except Exception as exc:  # unpickling and state dicts fail in many ways
             raise SettingsError(
                 f"{checkpoint} is not a checkpoint of this project's networks"

@@ -1,5 +1,5 @@
 import sys
-from types import ModuleType
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,44 +7,46 @@ import pytest
 from app.errors import SettingsError, Unavailable
 from app.runtime.pytorch import PyTorchRuntime
 
+SHAPE = {"widths": (8, 8, 16, 16), "depths": (1, 1, 1, 1), "dim": 16}
+
 
 @pytest.fixture
-def loads_linear(monkeypatch):
-    """The network's loader replaced by one that reads a tiny network from the checkpoint."""
+def checkpoint(tmp_path) -> Path:
+    """A tiny untrained network, saved as a released one is."""
     torch = pytest.importorskip("torch")
-    import models
+    from models import embedder
+    from scsc.faceresnet import FaceResNet, FaceResNetConfig
 
-    def load(path):
-        state = torch.load(path, weights_only=True)
-        network = torch.nn.Sequential(
-            torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.Linear(12, 2)
-        )
-        network.load_state_dict(state["model"])
-        return network
-
-    embedder = ModuleType("models.embedder")
-    embedder.load = load
-    monkeypatch.setitem(sys.modules, "models.embedder", embedder)
-    monkeypatch.setattr(models, "embedder", embedder, raising=False)
-    return torch
+    torch.manual_seed(0)
+    embedder.save(FaceResNet(FaceResNetConfig(block="plain", **SHAPE)), tmp_path / "tiny.pt")
+    return tmp_path / "tiny.pt"
 
 
-def test_it_runs_the_checkpoints_network_in_its_serving_form(loads_linear, tmp_path):
-    torch = loads_linear
-    weight = torch.arange(24, dtype=torch.float32).reshape(2, 12)
-    state = {"2.weight": weight, "2.bias": torch.tensor([1.0, -1.0])}
-    torch.save({"config": {}, "model": state}, tmp_path / "net.pt")
-    runtime = PyTorchRuntime(tmp_path / "net.pt")
-    batch = np.random.default_rng(0).normal(size=(3, 3, 2, 2)).astype(np.float32)
+def test_it_runs_the_checkpoints_network_in_its_serving_form(checkpoint):
+    import torch
+
+    from models import embedder
+
+    runtime = PyTorchRuntime(checkpoint)
+    batch = np.random.default_rng(0).normal(size=(3, 3, 112, 112)).astype(np.float32)
     output = runtime.run(batch)
+    assert output.shape == (3, 16)
     assert output.dtype == np.float32
-    assert np.allclose(output, batch.reshape(3, 12) @ weight.numpy().T + [1, -1], atol=1e-4)
-    with pytest.raises(Unavailable):
-        runtime.run(np.zeros((1, 3, 5, 5), np.float32))
+    # Batch statistics would let neighbours change a face's numbers.
+    assert np.allclose(runtime.run(batch[:1]), output[:1], atol=1e-4)
+    with torch.inference_mode():
+        expected = embedder.load(checkpoint)(torch.from_numpy(batch)).numpy()
+    assert np.allclose(output, expected, atol=1e-5)
     runtime.close()
 
 
-def test_a_missing_or_broken_checkpoint_is_a_settings_error(loads_linear, tmp_path):
+def test_a_batch_that_does_not_fit_is_unavailable(checkpoint):
+    with pytest.raises(Unavailable):
+        PyTorchRuntime(checkpoint).run(np.zeros((1, 4, 112, 112), np.float32))
+
+
+def test_a_missing_or_broken_checkpoint_is_a_settings_error(tmp_path):
+    pytest.importorskip("torch")
     with pytest.raises(SettingsError, match=r"absent\.pt does not exist"):
         PyTorchRuntime(tmp_path / "absent.pt")
     broken = tmp_path / "broken.pt"
