@@ -64,19 +64,20 @@ def problem(
     filename: str | None = None,
     refused: Sequence[Refusal] | None = None,
 ) -> Response:
-    body = Problem(
-        type=f"/docs#{code}",
-        title=title(code),
-        status=status,
-        detail=detail,
-        code=code,
-        request_id=request_id,
-        index=index,
-        filename=filename,
-        refused=list(refused) if refused is not None else None,
-    )
+    facts = {
+        "type": f"/docs#{code}",
+        "title": title(code),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+        "index": index,
+        "filename": filename,
+        "refused": refused,
+    }
+    body = Problem.model_validate({key: fact for key, fact in facts.items() if fact is not None})
     headers = {"retry-after": RETRY_AFTER_SECONDS} if status == 503 else None
-    content = body.model_dump_json(exclude_none=True)
+    content = body.model_dump_json(exclude_unset=True)
     return Response(content, status, headers=headers, media_type=MEDIA_TYPE)
 
 

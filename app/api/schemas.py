@@ -47,7 +47,7 @@ class Refusal(Schema):
     """A picture that was not enrolled, and why."""
 
     index: int
-    filename: str | None
+    filename: str | None = None
     code: str
     detail: str
 
@@ -290,7 +290,7 @@ class AcceptedFace(Schema):
     """Which picture (or embedding) of the request became which stored face."""
 
     index: int
-    filename: str | None
+    filename: str | None = None
     face: StoredFaceOut
 
 
