@@ -1,5 +1,6 @@
 """Is a face good enough to enrol? Measured on the landmarks and the crop, judged by plain rules."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +14,7 @@ _FULL_SIZE = 112.0  # pixels, the crop's own side
 _FULL_SHARPNESS = 300.0
 _DARK, _DIM, _BRIGHT, _GLARING = 20.0, 70.0, 190.0, 245.0  # mean luma, 0..255
 _NOSE_DROP = 0.49  # of the way from the eyes down to the mouth, on a level face
+_NOSE_HEIGHT = 0.45  # out of the face's plane, in distances between the eyes
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,10 @@ def measure(box: Floats, landmarks: Floats, crop: Image) -> Quality:
 
 
 def frontality(landmarks: Floats) -> float:
-    """0..1: how far the nose keeps to its place between eyes and mouth. A roll does not count.
+    """1 minus the angle away from the camera in right angles. A roll does not count.
 
-    A turn to the side moves the nose towards one eye, a nod moves it towards eyes or mouth.
+    The tip of the nose stands out of the plane of eyes and mouth: a turn moves it aside, a nod up
+    or down, by the tangent of the angle.
     """
     left_eye, right_eye, nose, left_mouth, right_mouth = landmarks.astype(np.float64)
     eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
@@ -85,6 +88,5 @@ def frontality(landmarks: Floats) -> float:
     if abs(np.linalg.det(axes)) < 1e-6:
         return 0.0  # a profile so full that both eyes fall together
     along, drop = np.linalg.solve(axes, nose - eyes)
-    turned = abs(along) / 0.5
-    nodded = abs(drop - _NOSE_DROP) / _NOSE_DROP
-    return float(np.clip(1.0 - max(turned, nodded), 0.0, 1.0))
+    angle = math.atan2(math.hypot(along, drop - _NOSE_DROP), _NOSE_HEIGHT)
+    return 1.0 - angle / (math.pi / 2)
