@@ -8,8 +8,6 @@ and searching go on meanwhile.
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from enum import Enum
-from typing import Final
 
 import numpy as np
 from sqlalchemy import Connection
@@ -25,27 +23,21 @@ from app.entities import (
     StoredFace,
     Verification,
 )
-from app.errors import BadRequest, Conflict, ContractMismatch, NotFound
-from app.gallery.lookups import collection_of, known_person, person_of
+from app.errors import BadRequest, Conflict, NotFound
+from app.gallery.enrolment import add_faces, change_person, new_person, require_contract
+from app.gallery.lookups import checked_face, collection_of, known_person, person_of
 from app.gallery.pages import Page, checked_limit, checked_search, cursor_after, place_of
 from app.gallery.projection import Projection, index_name
 from app.gallery.ranking import decide, rank_people
-from app.gallery.vectors import checked_threshold, stored_form, unit_rows
+from app.gallery.unchanged import UNCHANGED, Unchanged
+from app.gallery.vectors import checked_threshold, unit_rows
 from app.index.base import Index
-from app.names import checked_description, checked_id, checked_metadata, checked_name
+from app.names import checked_description, checked_id
 from app.store import collection_rows, face_rows, journal, person_rows
 from app.store.collection_rows import CollectionRow
-from app.store.person_rows import PersonRow
 from app.store.store import Store
 
 MAX_TOP_K = 100
-
-
-class Unchanged(Enum):
-    UNCHANGED = "unchanged"
-
-
-UNCHANGED: Final = Unchanged.UNCHANGED  # for arguments of which None is a value
 
 
 class Gallery:
@@ -71,9 +63,12 @@ class Gallery:
             self._projection.reconcile()
 
     def close(self) -> None:
+        """May be called twice."""
         with self._one_change:
-            self._index.close()
+            # The store first: a search under way then fails, where an emptied index would have it
+            # answer that nobody is known.
             self._store.close()
+            self._index.close()
 
     # Collections
 
@@ -84,6 +79,11 @@ class Gallery:
     def collection(self, name: str) -> Collection:
         with self._store.read() as connection:
             return collection_rows.counted(connection, collection_of(connection, name).key)
+
+    def require_collection(self, name: str) -> None:
+        """NotFound unless it exists; `collection` also counts, which takes longer."""
+        with self._store.read() as connection:
+            collection_of(connection, name)
 
     def create_collection(
         self,
@@ -178,8 +178,8 @@ class Gallery:
             row = collection_of(connection, collection)
             if known_person(connection, row, id) is not None:
                 raise Conflict(f"the person {id!r} exists already in {row.entity.name!r}")
-            person = _new_person(connection, row, id, name, metadata)
-            stored = self._add_faces(connection, row, person, faces)
+            person = new_person(connection, row, id, name, metadata)
+            stored = add_faces(connection, row, person, faces, self._contract)
             return person_of(connection, row, id).entity, stored
 
     def update_person(
@@ -193,7 +193,7 @@ class Gallery:
         with self._change() as connection:
             row = collection_of(connection, collection)
             person = person_of(connection, row, id)
-            _rename(connection, person, name, metadata)
+            change_person(connection, person, name, metadata)
             return person_of(connection, row, id).entity
 
     def delete_person(self, collection: str, id: str) -> None:
@@ -220,15 +220,15 @@ class Gallery:
             person = known_person(connection, row, id)
             created = person is None
             if person is None:
-                person = _new_person(connection, row, id, name, metadata)
+                person = new_person(connection, row, id, name, metadata)
             else:
-                _rename(
+                change_person(
                     connection,
                     person,
                     UNCHANGED if name is None else name,
                     UNCHANGED if metadata is None else metadata,
                 )
-            stored = self._add_faces(connection, row, person, faces)
+            stored = add_faces(connection, row, person, faces, self._contract)
             return person_of(connection, row, id).entity, stored, created
 
     # Faces
@@ -240,7 +240,7 @@ class Gallery:
             raise BadRequest("an enrolment needs at least one face")
         with self._change() as connection:
             row = collection_of(connection, collection)
-            return self._add_faces(connection, row, person_of(connection, row, id), faces)
+            return add_faces(connection, row, person_of(connection, row, id), faces, self._contract)
 
     def faces(self, collection: str, id: str) -> tuple[StoredFace, ...]:
         with self._store.read() as connection:
@@ -250,7 +250,8 @@ class Gallery:
     def delete_face(self, collection: str, id: str, face_id: int) -> None:
         with self._change() as connection:
             row = collection_of(connection, collection)
-            if not face_rows.remove(connection, person_of(connection, row, id).key, face_id):
+            person = person_of(connection, row, id)
+            if not face_rows.remove(connection, person.key, checked_face(face_id, id)):
                 raise NotFound(f"the person {id!r} has no face {face_id}")
             journal.note_faces(connection, row.key, [face_id])
 
@@ -258,7 +259,7 @@ class Gallery:
         """The aligned crop as PNG, where the collection kept crops when the face was enrolled."""
         with self._store.read() as connection:
             person = person_of(connection, collection_of(connection, collection), id)
-            png = face_rows.crop(connection, person.key, face_id)
+            png = face_rows.crop(connection, person.key, checked_face(face_id, id))
         if png is None:
             raise NotFound(f"no picture is kept of a face {face_id} of the person {id!r}")
         return png
@@ -280,7 +281,7 @@ class Gallery:
         self._catch_up()
         with self._store.read() as connection:
             row = collection_of(connection, collection)
-            self._require_contract(connection, row)
+            require_contract(connection, row, self._contract)
         limit = self._threshold(row, threshold)
         # Two at least: the margin is measured against the second person.
         wanted = max(top_k, 2)
@@ -294,7 +295,7 @@ class Gallery:
         probe = unit_rows(np.asarray(embedding)[None], self._contract.dim)[0]
         with self._store.read() as connection:
             row = collection_of(connection, collection)
-            self._require_contract(connection, row)
+            require_contract(connection, row, self._contract)
             known = face_rows.vectors_of_person(connection, person_of(connection, row, person).key)
         if len(known.ids) == 0:
             raise NotFound(f"the person {person!r} has no face to compare with")
@@ -322,33 +323,6 @@ class Gallery:
             with self._one_change:
                 self._projection.follow()
 
-    def _add_faces(
-        self,
-        connection: Connection,
-        row: CollectionRow,
-        person: PersonRow,
-        faces: Sequence[NewFace],
-    ) -> tuple[StoredFace, ...]:
-        if not faces:
-            return ()
-        self._require_contract(connection, row)
-        if row.entity.contract != self._contract.id:
-            collection_rows.adopt(connection, row.key, self._contract)
-        new = [stored_form(face, self._contract.dim, row.entity.keep_crops) for face in faces]
-        ids = face_rows.add(connection, row.key, person.key, new)
-        journal.note_faces(connection, row.key, ids)
-        return tuple(face_rows.of_ids(connection, ids))
-
-    def _require_contract(self, connection: Connection, row: CollectionRow) -> None:
-        """A collection without faces fits any model."""
-        held, served = row.entity.contract, self._contract
-        if held != served.id and collection_rows.has_faces(connection, row.key):
-            raise ContractMismatch(
-                f"the collection {row.entity.name!r} holds faces of the model {row.model} "
-                f"(contract {held}) and the service runs {served.model} (contract {served.id}): "
-                "delete its people and enrol their pictures again, or serve it with that model"
-            )
-
     def _threshold(self, row: CollectionRow, of_call: float | None) -> float:
         """The call's, else the collection's, else the model's."""
         for threshold in (checked_threshold(of_call), row.entity.threshold):
@@ -359,32 +333,3 @@ class Gallery:
     def _owners_of(self, face_ids: Sequence[int]) -> Mapping[int, person_rows.Owner]:
         with self._store.read() as connection:
             return person_rows.owners(connection, face_ids)
-
-
-def _new_person(
-    connection: Connection,
-    row: CollectionRow,
-    id: str,
-    name: str | None,
-    metadata: Mapping[str, str] | None,
-) -> PersonRow:
-    id = checked_id(id, "a person's id")
-    name = id if name is None else checked_name(name)
-    person_rows.add(connection, row.key, id, name, checked_metadata(metadata or {}))
-    return person_of(connection, row, id)
-
-
-def _rename(
-    connection: Connection,
-    person: PersonRow,
-    name: str | Unchanged,
-    metadata: Mapping[str, str] | Unchanged,
-) -> None:
-    if name is UNCHANGED and metadata is UNCHANGED:
-        return
-    person_rows.change(
-        connection,
-        person,
-        person.entity.name if name is UNCHANGED else checked_name(name),
-        person.entity.metadata if metadata is UNCHANGED else checked_metadata(metadata),
-    )

@@ -25,3 +25,10 @@ def person_of(connection: Connection, row: CollectionRow, id: str) -> PersonRow:
     if person is None:
         raise NotFound(f"there is no person {id!r} in the collection {row.entity.name!r}")
     return person
+
+
+def checked_face(face_id: int, id: str) -> int:
+    # Beyond 64 bits the database would not even take the question.
+    if not 0 < face_id < 2**63:
+        raise NotFound(f"the person {id!r} has no face {face_id}")
+    return face_id

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -41,6 +42,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
+# 64 bits everywhere; SQLite counts up by itself only what is called INTEGER, which has them.
+Key = BigInteger().with_variant(Integer(), "sqlite")
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -53,7 +57,7 @@ metadata = MetaData(
 collections = Table(
     "collections",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Key, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("contract", Text, nullable=False),  # Contract.id of every vector in it
     Column("model", Text, nullable=False),  # Contract.model, to name it in a sentence
@@ -68,7 +72,7 @@ collections = Table(
 people = Table(
     "people",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Key, primary_key=True),
     Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
     Column("person", Text, nullable=False),  # the caller's id
     Column("name", Text, nullable=False),
@@ -84,7 +88,7 @@ people = Table(
 faces = Table(
     "faces",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Key, primary_key=True),
     # Known through the person too; here so that a collection's vectors are read in key order.
     Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
     Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
@@ -109,8 +113,8 @@ crops = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("collection_id", Integer, nullable=False),
-    Column("face_id", Integer),  # null: the collection as a whole
+    Column("id", Key, primary_key=True),
+    Column("collection_id", Key, nullable=False),
+    Column("face_id", Key),  # null: the collection as a whole
     sqlite_autoincrement=True,
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, NotFound, Unavailable
 from app.gallery import Gallery
 from app.gallery.projection import index_name
 from tests.app.gallery.made import face, vector
@@ -93,3 +93,16 @@ def test_deleting_while_enrolling_leaves_index_and_store_equal(gallery: Gallery)
 
     assert at_once(enrol, delete, enrol) == []
     assert gallery._index.count(index_name(1)) == gallery.counts()[1]
+
+
+def test_closing_under_a_search_never_turns_a_known_face_into_an_unknown_one(gallery: Gallery):
+    gallery.enrol("default", "ann", [face(1)])
+    decisions = set()
+
+    def look() -> None:
+        while True:
+            decisions.add(gallery.identify("default", vector(1)[None])[0].decision)
+
+    raised = at_once(look, look, look, gallery.close)
+    assert [type(error) for error in raised] == [Unavailable] * 3
+    assert decisions <= {"match"}

@@ -132,6 +132,15 @@ def test_crops_are_kept_only_where_the_collection_says_so(gallery: Gallery):
         gallery.crop("kept", "ann", kept.id)
 
 
+@pytest.mark.parametrize("face_id", [0, -1, 99, 2**63, 10**30])
+def test_a_face_that_is_not_there_is_not_found(gallery: Gallery, face_id: int):
+    gallery.enrol("default", "ann", [face(1)])
+    for ask in (gallery.delete_face, gallery.crop):
+        with pytest.raises(NotFound, match=str(face_id)):
+            ask("default", "ann", face_id)
+    assert gallery.counts() == (1, 1)
+
+
 def test_pages_hold_everyone_once_while_people_come_and_go(gallery: Gallery):
     for number in range(10, 30):
         gallery.create_person("default", f"p{number}", None)

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.entities import Contract
 from app.errors import Conflict, FaceError, SettingsError, Unavailable
-from app.store import collection_rows
+from app.store import collection_rows, sqlite
 from app.store.store import Store, sqlite_url
 
 CONTRACT = Contract("c1", "model", 4)
@@ -94,6 +94,24 @@ def test_a_full_disk_is_unavailable_and_leaves_what_was_there(store: Store):
     assert "full" in str(caught.value.__cause__)
     with store.read() as connection:
         assert [row.entity.name for row in collection_rows.listed(connection)] == ["before"]
+
+
+def test_a_lock_that_someone_else_holds_is_unavailable_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sqlite, "BUSY_MS", 50)
+    store = Store(sqlite_url(tmp_path / "faces.db"))
+    other = sqlite3.connect(tmp_path / "faces.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable), store.write():
+        pass
+    with store.read() as connection:  # reading goes on
+        assert collection_rows.listed(connection) == []
+    other.execute("ROLLBACK")
+    other.close()
+    with store.write() as connection:
+        collection_rows.add(connection, "after", CONTRACT)
+    store.close()
 
 
 def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path):

@@ -8,6 +8,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     _collections()
@@ -19,7 +21,7 @@ def upgrade() -> None:
 def _collections() -> None:
     op.create_table(
         "collections",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", KEY, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("contract", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
@@ -37,8 +39,8 @@ def _collections() -> None:
 def _people() -> None:
     op.create_table(
         "people",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("collection_id", sa.Integer(), nullable=False),
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("collection_id", KEY, nullable=False),
         sa.Column("person", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("folded", sa.Text(), nullable=False),
@@ -60,9 +62,9 @@ def _people() -> None:
 def _faces() -> None:
     op.create_table(
         "faces",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("collection_id", sa.Integer(), nullable=False),
-        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("collection_id", KEY, nullable=False),
+        sa.Column("person_id", KEY, nullable=False),
         sa.Column("embedding", sa.LargeBinary(), nullable=False),
         sa.Column("quality", sa.Float(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -82,7 +84,7 @@ def _faces() -> None:
     op.create_index("ix_faces_person_id", "faces", ["person_id"])
     op.create_table(
         "crops",
-        sa.Column("face_id", sa.Integer(), nullable=False),
+        sa.Column("face_id", KEY, nullable=False),
         sa.Column("png", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["face_id"], ["faces.id"], name="fk_crops_face_id", ondelete="CASCADE"
@@ -94,9 +96,9 @@ def _faces() -> None:
 def _changes() -> None:
     op.create_table(
         "changes",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("collection_id", sa.Integer(), nullable=False),
-        sa.Column("face_id", sa.Integer(), nullable=True),
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("collection_id", KEY, nullable=False),
+        sa.Column("face_id", KEY, nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_changes"),
         sqlite_autoincrement=True,
     )
