@@ -68,7 +68,7 @@ def enroll(
     data: Data = None,
     url: Url = None,
 ) -> None:
-    """Enrol the people of a folder; run it again to go on where it stopped."""
+    """Enrol a folder of people; run it again to go on."""
     from app.commands.enroll import run
 
     with _target(url, data) as target:
@@ -135,7 +135,7 @@ def people(
 
 @cli.command()
 def doctor(data: Data = None, url: Url = None) -> None:
-    """Check the installation, the data folder and the networks; say how to mend them."""
+    """Check every part and say how to mend it."""
     from app.commands import doctor as command
     from app.commands.output import print_table
 
@@ -153,7 +153,7 @@ def doctor(data: Data = None, url: Url = None) -> None:
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the drawn picture.")] = Path("demo-out"),
 ) -> None:
-    """Start a service, enrol people of sample photographs, find them again in altered ones."""
+    """Show it all on sample photographs, with a service of its own."""
     from app.commands.demo import run
 
     if not run(out):
