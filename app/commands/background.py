@@ -28,7 +28,7 @@ def running_service(data: Path, environment: Mapping[str, str] | None = None) ->
     data.mkdir(parents=True, exist_ok=True)
     log = data / "service.log"
     # Port 0: the system picks a free one, and the service says which.
-    where = ("--data", str(data.resolve()), "--port", "0")
+    where = ("--data", str(data.resolve()), "--host", "127.0.0.1", "--port", "0")
     command = [sys.executable, "-m", "app.cli", "serve", *where]
     with log.open("wb") as output:
         process = subprocess.Popen(
