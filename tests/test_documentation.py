@@ -48,3 +48,8 @@ def test_every_command_and_option_is_documented():
 def test_every_make_target_of_a_page_exists(text: str):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
+
+
+def test_every_command_of_a_page_exists(text: str):
+    named = re.findall(r"(?:`|\.venv/bin/|^ {4})face ([a-z]+)", text, re.MULTILINE)
+    assert set(named) <= set(get_command(cli).commands)
