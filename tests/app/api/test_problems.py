@@ -1,0 +1,106 @@
+"""What every answer has in common: its id, the form of its errors, its log line."""
+
+import logging
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app import errors
+from app.api import handlers
+from app.api.access import Access
+
+
+def all_errors(kind=errors.FaceError):
+    for each in kind.__subclasses__():
+        yield each
+        yield from all_errors(each)
+
+
+@pytest.mark.parametrize("kind", list(all_errors()), ids=lambda kind: kind.__name__)
+def test_every_error_has_a_status_or_is_not_for_callers(kind):
+    known = any(base in handlers.STATUS for base in kind.__mro__)
+    subclasses = list(kind.__subclasses__())
+    assert known or subclasses or kind is errors.SettingsError
+
+
+@pytest.mark.parametrize("given", ["abc-1.2_Z", "x" * 64])
+def test_the_callers_id_is_kept(http, given):
+    answer = http.get("/health/live", headers={"x-request-id": given})
+    assert answer.headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "<script>", "é".encode("latin-1")])
+def test_an_id_that_is_no_plain_token_is_replaced(http, given):
+    answer = http.get("/health/live", headers={"x-request-id": given})
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/docs-assets/nothing.js", 404, "not_found"),
+        ("PUT", "/detect", 405, "method_not_allowed"),
+        ("GET", "/collections/%2e%2e%2fetc", 404, "not_found"),
+    ],
+)
+def test_what_is_not_offered_is_a_problem_too(http, method, path, status, code):
+    answer = http.request(method, path)
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["type"] == f"/docs#{code}"
+    if status == 405:
+        assert answer.headers["allow"] == "POST"
+
+
+def failing_app() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/crash/{person}")
+    def crash(person: str) -> None:
+        raise RuntimeError(f"secret of {person}")
+
+    @app.get("/busy")
+    def busy() -> None:
+        raise errors.Busy("a queue is full; try again")
+
+    @app.get("/settings")
+    def settings() -> None:
+        raise errors.SettingsError("/etc/secret is wrong")
+
+    handlers.install(app)
+    app.add_middleware(Access, max_body=1000)
+    return app
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/crash/ada", "/settings"])
+async def test_an_internal_fault_says_nothing_of_itself(path, caplog):
+    transport = httpx.ASGITransport(failing_app())
+    with caplog.at_level(logging.INFO, "face.access"):
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answer = await client.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert answer.headers["x-request-id"] == answer.json()["request_id"]
+    logged = " ".join(str(vars(record)) for record in caplog.records)
+    assert answer.json()["request_id"] in logged
+    for text in (answer.text, logged):
+        assert "secret" not in text
+        assert "ada" not in text.replace("Traceback", "")
+
+
+@pytest.mark.anyio
+async def test_busy_says_when_to_come_again():
+    transport = httpx.ASGITransport(failing_app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/busy")
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert answer.headers["retry-after"] == "1"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
