@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from threading import BoundedSemaphore
 from typing import Literal
 
 import cv2
@@ -33,12 +34,18 @@ class Analyzer:
         min_score: float = 0.5,
         max_batch: int = 32,
         max_queue: int = 256,
+        max_detections: int = 2,
         observe: Callable[[int, int], None] | None = None,
     ) -> None:
-        """`observe(batch_size, crops_left_waiting)` is told of each batch, for the metrics."""
+        """`observe(batch_size, crops_left_waiting)` is told of each batch, for the metrics.
+
+        `max_detections` pictures are in the detector at once and the rest wait: each holds some
+        150 MB there, and two already keep all cores busy.
+        """
         self.card = embedder.card
         self.contract = embedder.contract
         self._detector = detector
+        self._detecting = BoundedSemaphore(max_detections)
         self._embedder = embedder
         self._rules = rules or QualityRules()
         self._min_score = min_score
@@ -125,8 +132,13 @@ class Analyzer:
 
     def _found(self, images: Sequence[Image], min_score: float | None) -> list[list[Face]]:
         least = self._min_score if min_score is None else min_score
-        found = self._detector.detect(images)
-        return [[face for face in faces if face.score >= least] for faces in found]
+        return [[face for face in self._faces_of(image) if face.score >= least] for image in images]
+
+    def _faces_of(self, image: Image) -> list[Face]:
+        """One picture at a time, so that a large request lets the others in between."""
+        with self._detecting:
+            (faces,) = self._detector.detect([image])
+        return faces
 
     def _embedded(self, groups: list[list[Face]]) -> list[list[Face]]:
         vectors = iter(self._vectors([face.crop for group in groups for face in group]))

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import numpy as np
 from PIL import Image as Pil
+from PIL import features
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
@@ -29,13 +30,31 @@ class _Jpeg(JpegImageFile):
         """Not wanted here, and of a broken EXIF block it would warn."""
 
 
-_READ = "JPEG, PNG, WebP, BMP and AVIF are read"
+def _avif(file: BytesIO) -> ImageFile:
+    if not features.check("avif"):
+        raise UnsupportedImage("this installation reads no AVIF; send JPEG or PNG")
+    return AvifImageFile(file)
+
+
+def _heic(file: BytesIO) -> ImageFile:
+    try:
+        from pillow_heif import HeifImageFile  # late: an extra
+    except ImportError as exc:
+        raise UnsupportedImage(
+            "this installation reads no HEIC (the extra `heic`); send JPEG or PNG"
+        ) from exc
+    parser: Callable[[BytesIO], ImageFile] = HeifImageFile
+    return parser(file)
+
+
+_READ = "JPEG, PNG, WebP, BMP, AVIF and HEIC are read"
 _PARSERS: dict[Kind, Callable[[BytesIO], ImageFile]] = {
     "JPEG": _Jpeg,
     "PNG": PngImageFile,
     "WEBP": WebPImageFile,
     "BMP": BmpImageFile,
-    "AVIF": AvifImageFile,
+    "AVIF": _avif,
+    "HEIC": _heic,
 }
 _TURNS = {  # EXIF orientation -> what undoes it
     2: Pil.Transpose.FLIP_LEFT_RIGHT,
@@ -69,7 +88,8 @@ def decode_image(data: bytes, limits: ImageLimits) -> Image:
     try:
         picture = _PARSERS[kind](BytesIO(data))
         _check_pixels(picture.size, limits)
-        if getattr(picture, "n_frames", 1) > 1:
+        # A HEIC file may hold several stills, of which the parser takes the primary one.
+        if kind != "HEIC" and getattr(picture, "n_frames", 1) > 1:
             raise UnsupportedImage(f"the {kind} file is animated; send a still picture")
         picture.load()
         pixels = _rgb(picture)

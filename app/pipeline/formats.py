@@ -7,9 +7,16 @@ or of absurd dimensions never reaches one.
 import struct
 from typing import Literal
 
-Kind = Literal["JPEG", "PNG", "WEBP", "BMP", "AVIF"]
+Kind = Literal["JPEG", "PNG", "WEBP", "BMP", "AVIF", "HEIC"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_BRANDS: dict[bytes, Kind] = {  # of the container that pictures share with video
+    b"avif": "AVIF",
+    b"avis": "AVIF",
+    b"heic": "HEIC",
+    b"heix": "HEIC",
+    b"mif1": "HEIC",
+}
 _REFUSED = {  # kinds worth a word of their own, by how they begin
     b"GIF87a": "GIF",
     b"GIF89a": "GIF",
@@ -38,8 +45,8 @@ def kind_of(data: bytes) -> Kind | None:
         return "WEBP"
     if data.startswith(b"BM"):
         return "BMP"
-    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
-        return "AVIF"
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12])
     return None
 
 
@@ -48,9 +55,7 @@ def refused_name(data: bytes) -> str | None:
     for start, name in _REFUSED.items():
         if data.startswith(start):
             return name
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"heif", b"mif1", b"msf1"):
-        return "HEIC"
-    return None
+    return "video" if data[4:8] == b"ftyp" else None
 
 
 def claimed_size(kind: Kind, data: bytes) -> tuple[int, int] | None:

@@ -1,9 +1,10 @@
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from app.entities import Floats
+from app.entities import Face, Floats, Image
 from app.errors import Busy, LowQuality, NoFace, SeveralFaces, Unavailable
 from app.pipeline.align import CROP_SIZE
 from app.pipeline.analyze import Analyzer
@@ -99,6 +100,33 @@ def test_a_picture_of_more_faces_than_the_queue_holds_is_served_in_portions():
     (found,) = analyzer.analyze([picture()])
     assert len(found) == 23
     assert max(runtime.batches) <= 5
+    analyzer.close()
+
+
+def test_only_so_many_pictures_are_in_the_detector_at_once():
+    class Counting(ListedDetector):
+        inside = most = 0
+        lock = threading.Lock()
+        both_in = threading.Barrier(2)
+
+        def detect(self, images: Sequence[Image]) -> list[list[Face]]:
+            with self.lock:
+                self.inside += 1
+                self.most = max(self.most, self.inside)
+            self.both_in.wait(timeout=10)  # two are let in, for else nobody would come out
+            with self.lock:
+                self.inside -= 1
+            return super().detect(images)
+
+    detector = Counting(face())
+    analyzer = Analyzer(detector, embedder(), max_detections=2)
+    threads = [threading.Thread(target=analyzer.detect, args=([picture()],)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert detector.most == 2
     analyzer.close()
 
 

@@ -1,4 +1,5 @@
 import struct
+import sys
 import tracemalloc
 import zlib
 from io import BytesIO
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pil
+from PIL import features
 
 from app.errors import CorruptImage, ImageTooLarge, UnsupportedImage
 from app.pipeline.decode import ImageLimits, decode_image
@@ -193,9 +195,43 @@ def test_what_is_no_picture_is_unsupported(data):
         decode_image(data, LIMITS)
 
 
-def test_heic_is_named():
-    with pytest.raises(UnsupportedImage, match="HEIC"):
+def heic(image: Pil.Image, **options: object) -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    file = BytesIO()
+    pillow_heif.from_pillow(image).save(file, **options)
+    return file.getvalue()
+
+
+def test_heic_is_read_and_turned_where_its_library_is_installed():
+    decoded = decode_image(heic(ramp(), quality=95), LIMITS)
+    assert decoded.shape == (32, 48, 3)
+    assert np.abs(decoded.astype(int) - np.asarray(ramp())).mean() < 4
+    exif = Pil.Exif()
+    exif[0x0112] = 6
+    turned = decode_image(heic(ramp(), quality=95, exif=exif.tobytes()), LIMITS)
+    assert turned.shape == (48, 32, 3)
+    assert np.abs(turned.astype(int) - np.rot90(np.asarray(ramp()), -1)).mean() < 6
+    with pytest.raises(ImageTooLarge):
+        decode_image(heic(ramp()), ImageLimits(max_pixels=1000))
+    with pytest.raises(CorruptImage, match="HEIC"):
+        decode_image(heic(ramp())[:-200], LIMITS)
+
+
+def test_heic_without_its_library_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UnsupportedImage, match="the extra `heic`"):
         decode_image(b"\0\0\0\x18ftypheic" + bytes(32), LIMITS)
+
+
+def test_avif_without_its_library_is_unsupported_and_not_corrupt(monkeypatch):
+    monkeypatch.setattr(features, "check", lambda name: False)
+    with pytest.raises(UnsupportedImage, match="no AVIF"):
+        decode_image(encoded(ramp(), "AVIF"), LIMITS)
+
+
+def test_a_video_is_named():
+    with pytest.raises(UnsupportedImage, match="video"):
+        decode_image(b"\0\0\0\x18ftypisom" + bytes(32), LIMITS)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
