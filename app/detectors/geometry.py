@@ -19,10 +19,8 @@ def fit(image: Image, max_side: int, multiple: int) -> tuple[Image, float, float
     if (new_width, new_height) != (width, height):
         resized = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
         image = np.asarray(resized, np.uint8)
-    padded = np.zeros(
-        (-(-new_height // multiple) * multiple, -(-new_width // multiple) * multiple, 3)
-    )
-    padded = padded.astype(np.uint8)
+    full_height, full_width = (-(-side // multiple) * multiple for side in (new_height, new_width))
+    padded = np.zeros((full_height, full_width, 3), np.uint8)
     padded[:new_height, :new_width] = image
     return padded, width / new_width, height / new_height
 

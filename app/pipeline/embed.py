@@ -60,16 +60,16 @@ class Embedder:
         self.runtime.close()
 
     def _check(self) -> None:
-        """One run on grey finds a file that does not fit its card before the first request does."""
+        """A run on two grey crops finds a file that does not fit before the first request does."""
         side = self.card.input_size
-        grey = np.full((1, side, side, 3), 128, np.uint8)
+        grey = np.full((2, side, side, 3), 128, np.uint8)
         try:
             shape = self.runtime.run(preprocess(grey, self.card)).shape
         except Unavailable as exc:
             raise SettingsError(
-                f"the file of {self.card.name} does not take (N, 3, {side}, {side}) input"
+                f"the file of {self.card.name} does not take (N, 3, {side}, {side}) for any N"
             ) from exc
-        if shape != (1, self.card.dim):
+        if shape != (2, self.card.dim):
             raise SettingsError(
                 f"the file of {self.card.name} gives {shape[1:]}, its card says ({self.card.dim},)"
             )

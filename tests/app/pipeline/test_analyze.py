@@ -167,7 +167,7 @@ def test_crops_of_several_callers_share_a_batch_and_a_full_queue_is_busy():
     runtime.proceed.release(2)
     for thread in threads:
         thread.join(timeout=10)
-    assert runtime.batches == [1, 1, 3]
+    assert runtime.batches[1:] == [1, 3]
     runtime.proceed.release(4)
     for number, image in enumerate(images):
         assert np.allclose(answers[number], analyzer.analyze([image])[0][0].embedding, atol=1e-5)
