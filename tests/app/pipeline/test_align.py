@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.pipeline.align import TEMPLATE, align_face, align_faces, similarity
@@ -15,6 +15,7 @@ def moved(scale: float, degrees: float, x: float, y: float) -> np.ndarray:
     return (scale * TEMPLATE @ turn.T + [x, y]).astype(np.float32)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.floats(0.2, 20), st.floats(-180, 180), st.floats(-2000, 2000), st.floats(-2000, 2000))
 def test_a_moved_template_is_brought_back(scale, degrees, x, y):
     landmarks = moved(scale, degrees, x, y)
