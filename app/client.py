@@ -35,6 +35,7 @@ from app.entities import DEFAULT_COLLECTION
 
 Picture = Path | str | bytes  # a file, or its content
 Form = Mapping[str, str]
+PAGE = 200  # people that are asked for at once
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
@@ -56,7 +57,8 @@ class FaceClient:
 
     def __init__(self, url: str, key: str | None = None, *, timeout: float = 60.0) -> None:
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout)
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -202,11 +204,19 @@ class FaceClient:
         """Every person, a page at a time."""
         path, cursor = _path("collections", collection, "people"), None
         while True:
-            asked = _form(search=search, cursor=cursor, limit=200)
+            asked = _form(search=search, cursor=cursor, limit=PAGE)
             page = _parse(PeoplePage, self._send("GET", path, params=asked))
             yield from page.items
             if (cursor := page.next_cursor) is None:
                 return
+
+    def create_person(
+        self, person: str, *, name: str | None = None, collection: str = DEFAULT_COLLECTION
+    ) -> PersonOut:
+        """A person without a face yet."""
+        body = _form(id=person, name=name)
+        answer = self._send("POST", _path("collections", collection, "people"), json=body)
+        return _parse(EnrolAnswer, answer).person
 
     def person(self, person: str, collection: str = DEFAULT_COLLECTION) -> PersonOut:
         return _parse(PersonOut, self._send("GET", _person(collection, person)))
@@ -263,9 +273,7 @@ class FaceClient:
                 method, path, json=json, params=params, data=data, files=files
             )
         except httpx.HTTPError as exc:
-            raise ClientError(
-                "unreachable", f"{self._http.base_url} does not answer: {exc}", 0
-            ) from exc
+            raise ClientError("unreachable", f"{self.url} does not answer: {exc}", 0) from exc
         if not answer.is_success:
             raise _fault(answer)
         return answer

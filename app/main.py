@@ -58,7 +58,8 @@ def open_services(settings: Settings) -> Services:
     except BaseException:
         analyzer.close()
         raise
-    return Services(settings, analyzer, gallery, Door(settings.workers, settings.max_waiting))
+    door = Door(settings.workers, settings.max_waiting, settings.max_waiting_bytes)
+    return Services(settings, analyzer, gallery, door)
 
 
 def serve(settings: Settings) -> None:

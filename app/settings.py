@@ -49,7 +49,8 @@ class Settings(BaseSettings):
     batch_size: Positive = 32  # crops that one run of the embedder takes
     queue_size: Positive = 256  # crops that may wait; beyond that the answer is `busy`
     workers: Positive = 8  # requests whose pictures are worked on at once
-    max_waiting: Positive = 64  # requests whose pictures are in memory; beyond that `busy`
+    max_waiting: Positive = 64  # more requests with pictures may wait; beyond that `busy`
+    max_waiting_bytes: Positive = 512 * MIB  # of all their bodies together
 
     # How large a request may be.
     max_image_bytes: Positive = 10 * MIB

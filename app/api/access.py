@@ -21,6 +21,8 @@ REQUEST_ID = "x-request-id"
 PLAIN_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MIB = 1024 * 1024
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+ANOTHER_SITE = "a page of another site may not use this service through its reader's browser"
 INNERMOST = 8  # frames of a stack that are logged
 
 log = logging.getLogger("face.access")
@@ -42,7 +44,11 @@ class Access:
         answer = _Answer(send, request_id)
         began = time.perf_counter()
         try:
-            await self.app(scope, body.receive, answer.send)
+            if _from_another_site(scope):
+                refusal = handlers.problem(request_id, 403, "forbidden", ANOTHER_SITE)
+                await refusal(scope, body.receive, answer.send)
+            else:
+                await self.app(scope, body.receive, answer.send)
         except ClientDisconnect:
             pass  # nobody is left to answer
         except Exception as exc:
@@ -51,6 +57,12 @@ class Access:
                 await handlers.internal(request_id)(scope, receive, answer.send)
         finally:
             _tell(scope, request_id, answer.status, time.perf_counter() - began)
+
+
+def _from_another_site(scope: Scope) -> bool:
+    """A form on any web page can post to a service on its reader's loopback; browsers say so."""
+    site = Headers(scope=scope).get("sec-fetch-site", "none")
+    return scope["method"] not in SAFE_METHODS and site in {"cross-site", "same-site"}
 
 
 class _LimitedBody:

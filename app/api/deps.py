@@ -56,7 +56,9 @@ def asks(
     """A dependency that reads pictures and these options, inside the door."""
 
     async def read(request: Request, services: ServicesDep) -> AsyncIterator[Ask[OptionsT]]:
-        with services.door.enter():
+        announced = request.headers.get("content-length", "")
+        size = int(announced) if announced.isdecimal() else services.settings.max_request_bytes
+        with services.door.enter(size):
             yield await read_ask(request, model, services.read_limits)
 
     return read

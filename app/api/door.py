@@ -18,24 +18,32 @@ R = TypeVar("R")
 
 
 class Door:
-    """Used on the event loop only, so its count needs no lock."""
+    """Used on the event loop only, so its counts need no lock."""
 
-    def __init__(self, workers: int, max_waiting: int) -> None:
+    def __init__(self, workers: int, max_waiting: int, max_bytes: int) -> None:
         self._at_work = anyio.CapacityLimiter(workers)
         self._most = workers + max_waiting
+        self._most_bytes = max_bytes
         self._inside = 0
+        self._bytes = 0
 
     @contextmanager
-    def enter(self) -> Iterator[None]:
-        """Held from before the body is read until the answer: pictures in memory are bounded."""
-        if self._inside >= self._most:
+    def enter(self, size: int) -> Iterator[None]:
+        """Held from before the body of `size` bytes is read until the answer.
+
+        So the pictures in memory are bounded; a request that is alone is never too large.
+        """
+        full = self._bytes + size > self._most_bytes and self._inside > 0
+        if full or self._inside >= self._most:
             raise Busy("too many requests with pictures at once; try again shortly")
         self._inside += 1
+        self._bytes += size
         metrics.IN_FLIGHT.inc()
         try:
             yield
         finally:
             self._inside -= 1
+            self._bytes -= size
             metrics.IN_FLIGHT.dec()
 
     async def work(

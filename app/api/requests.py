@@ -88,6 +88,7 @@ def _of_form(parts: Iterable[Part]) -> _Content:
     for part in parts:
         if part.is_file:
             content.pictures.append((part.filename, bytes(part.data)))
+            part.data.clear()  # one copy in memory is enough
         else:
             _put(content.fields, part.name, part.data.decode("utf-8", errors="replace"))
     return content

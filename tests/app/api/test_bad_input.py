@@ -2,6 +2,8 @@
 
 import base64
 import json
+import socket
+import time
 from collections.abc import Callable
 
 import httpx
@@ -132,6 +134,33 @@ def test_a_request_beyond_the_limit_is_refused(http, stored, announced, path):
     headers = {"content-type": "application/json"}
     content = body if announced else iter([body[:1000], body[1000:]])
     refused(http.post(path, content=content, headers=headers), 413, "image_too_large")
+    assert stored() == before
+
+
+def test_a_form_beyond_the_limit_is_refused(http, stored):
+    before = stored()
+    files = [("image", photos.one_face().ljust(1024 * 1024, b"\0"))] * 3
+    answer = http.post("/enroll", data={"person": "ada"}, files=files)
+    assert "3 MiB" in refused(answer, 413, "image_too_large")["detail"]
+    assert stored() == before
+
+
+def test_a_caller_who_hangs_up_halfway_stores_nothing(http, url, stored):
+    def hung_up() -> float:
+        for line in http.get("/metrics").text.splitlines():
+            if line.startswith("face_requests_total") and '"/enroll",status="499"' in line:
+                return float(line.rpartition(" ")[2])
+        return 0.0
+
+    before, counted = stored(), hung_up()
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as caller:
+        head = "POST /enroll HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n"
+        caller.sendall(f"{head}content-type: application/json\r\n\r\n{{".encode())
+    deadline = time.monotonic() + 10
+    while hung_up() == counted and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert hung_up() == counted + 1
     assert stored() == before
 
 

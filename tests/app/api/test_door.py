@@ -17,21 +17,39 @@ def request(*, gone: bool = False) -> Request:
     return Request({"type": "http", "headers": []}, receive)
 
 
+def door(workers: int, max_waiting: int = 9, max_bytes: int = 100) -> Door:
+    return Door(workers, max_waiting, max_bytes)
+
+
 def test_the_door_refuses_when_all_places_are_taken_and_opens_again():
     async def scene() -> None:
-        door = Door(workers=1, max_waiting=1)
-        with door.enter():
-            with door.enter(), pytest.raises(Busy), door.enter():
+        narrow = door(1, max_waiting=1)
+        with narrow.enter(1):
+            with narrow.enter(1), pytest.raises(Busy), narrow.enter(1):
                 pass
-            with door.enter():
+            with narrow.enter(1):
                 pass
+
+    asyncio.run(scene())
+
+
+def test_the_door_refuses_what_does_not_fit_beside_the_others():
+    async def scene() -> None:
+        wide = door(9, max_bytes=100)
+        with wide.enter(60):
+            with pytest.raises(Busy), wide.enter(41):
+                pass
+            with wide.enter(40):
+                pass
+        with wide.enter(1000):  # alone
+            pass
 
     asyncio.run(scene())
 
 
 def test_no_more_work_at_once_than_workers():
     async def scene() -> None:
-        door, inside, most = Door(workers=2, max_waiting=9), 0, 0
+        two, inside, most = door(workers=2), 0, 0
         lock = threading.Lock()
 
         def work() -> None:
@@ -44,7 +62,7 @@ def test_no_more_work_at_once_than_workers():
                 inside -= 1
 
         release = threading.Event()
-        await asyncio.gather(*(door.work(request(), work) for _ in range(6)))
+        await asyncio.gather(*(two.work(request(), work) for _ in range(6)))
         assert most == 2
 
     asyncio.run(scene())
@@ -54,7 +72,7 @@ def test_a_caller_who_left_is_not_worked_for():
     async def scene() -> None:
         ran = []
         with pytest.raises(ClientDisconnect):
-            await Door(1, 1).work(request(gone=True), lambda: ran.append(1))
+            await door(1).work(request(gone=True), lambda: ran.append(1))
         assert ran == []
 
     asyncio.run(scene())
@@ -65,9 +83,9 @@ def test_an_error_of_the_work_is_the_callers():
         raise ValueError("no")
 
     async def scene() -> None:
-        door = Door(1, 1)
+        one = door(1)
         with pytest.raises(ValueError, match="no"):
-            await door.work(request(), fail)
-        assert await door.work(request(), lambda: "next") == "next"
+            await one.work(request(), fail)
+        assert await one.work(request(), lambda: "next") == "next"
 
     asyncio.run(scene())

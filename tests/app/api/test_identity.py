@@ -1,4 +1,5 @@
 import base64
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -147,3 +148,18 @@ def test_enroll_again_adds_to_the_person(http, collection):
     body = enroll(http, collection, "ada", photos.same_face()).json()
     assert (body["created"], body["person"]["faces"]) == (False, 2)
     assert body["person"]["metadata"] == {"team": "blue"}
+
+
+def test_callers_at_once_get_their_own_answers(http, collection):
+    enroll(http, collection, "ada", photos.one_face())
+    enroll(http, collection, "group", photos.six_faces(), faces="largest")
+
+    def ask(number: int) -> tuple[int, str]:
+        picture = photos.six_faces() if number % 3 == 0 else photos.one_face()
+        options = {"faces": "largest", "threshold": "0.99"}
+        (face,) = identify(http, collection, picture, **options)[0]["faces"]
+        return number, face["matches"][0]["person"]
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = dict(pool.map(ask, range(24)))
+    assert answers == {n: "group" if n % 3 == 0 else "ada" for n in range(24)}

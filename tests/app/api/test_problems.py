@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from app import errors
 from app.api import handlers
 from app.api.access import Access
+from tests.app.api import photos
 
 
 def all_errors(kind=errors.FaceError):
@@ -54,6 +55,16 @@ def test_what_is_not_offered_is_a_problem_too(http, method, path, status, code):
     assert problem["type"] == f"/docs#{code}"
     if status == 405:
         assert answer.headers["allow"] == "POST"
+
+
+def test_a_page_of_another_site_changes_nothing(http, collection):
+    form = {"files": {"image": photos.one_face()}, "data": {"person": "eve"}}
+    form["data"]["collection"] = collection
+    answer = http.post("/enroll", **form, headers={"sec-fetch-site": "cross-site"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert http.get(f"/collections/{collection}").json()["people"] == 0
+    answer = http.post("/enroll", **form, headers={"sec-fetch-site": "same-origin"})
+    assert answer.status_code == 201
 
 
 def failing_app() -> FastAPI:
