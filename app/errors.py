@@ -1,21 +1,21 @@
 """What can go wrong, without a word about HTTP; `api/handlers.py` gives each its status.
 
-    FaceError
-    ├── BadRequest           bad_request        an argument is not of its form
-    ├── ImageError                              about one picture: has `index` and `filename`
-    │   ├── ImageTooLarge    image_too_large    more bytes or pixels than the limit
-    │   ├── UnsupportedImage unsupported_image  not a picture, or of a kind that is not read
-    │   ├── CorruptImage     corrupt_image      begins as a picture and cannot be decoded
-    │   ├── NoFace           no_face
-    │   ├── SeveralFaces     several_faces      one was wanted
-    │   └── LowQuality       low_quality        too small, blurred, dark, or turned away to enrol
-    ├── NothingAccepted      (the refusals')    an enrolment of which no picture was accepted
-    ├── NotFound             not_found
-    ├── Conflict             conflict           it exists already
-    ├── ContractMismatch     contract_mismatch  vectors of two models may not meet
-    ├── Busy                 busy               a queue is full; try again
-    ├── Unavailable          unavailable        a part is not ready or broken
-    └── SettingsError        settings           the service cannot start so; the text says how
+FaceError
+├── BadRequest           bad_request        an argument is not of its form
+├── ImageError                              about one picture: has `index` and `filename`
+│   ├── ImageTooLarge    image_too_large    more bytes or pixels than the limit
+│   ├── UnsupportedImage unsupported_image  not a picture, or of a kind that is not read
+│   ├── CorruptImage     corrupt_image      begins as a picture and cannot be decoded
+│   ├── NoFace           no_face
+│   ├── SeveralFaces     several_faces      one was wanted
+│   └── LowQuality       low_quality        too small, blurred, dark, or turned away to enrol
+├── NothingAccepted      (the refusals')    an enrolment of which no picture was accepted
+├── NotFound             not_found
+├── Conflict             conflict           it exists already
+├── ContractMismatch     contract_mismatch  vectors of two models may not meet
+├── Busy                 busy               a queue is full; try again
+├── Unavailable          unavailable        a part is not ready or broken
+└── SettingsError        settings           the service cannot start so; the text says how
 """
 
 from typing import ClassVar

@@ -6,7 +6,6 @@ the two convolutions. Stem, head, depths and widths are the same code, so that t
 between the two networks is the module.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,11 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scsc.layers import ConvBNAct
+from scsc.layers import ActLayer, ConvBNAct
 from scsc.module import SCSC
 
 CROP = 112  # pixels; side of an aligned crop, and what the head's kernel is made for
 STRIDE = 16  # input pixels per cell of the last map
+
+_ACTS: dict[str, ActLayer] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class FaceResNetConfig:
     stem_stride: int = 2
     kernel_sizes: tuple[tuple[int, ...], ...] = ((3, 5, 7), (3, 5, 7), (3, 5, 7), (3, 5))
     groups: int = 4
+    act: Literal["relu", "gelu"] = "relu"  # in the stem and the SCSC modules
 
 
 class Residual(nn.Module):
@@ -44,7 +46,8 @@ class Residual(nn.Module):
         self.shortcut = nn.Identity() if same else ConvBNAct(in_chs, out_chs, stride=stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.body(x) + self.shortcut(x)
+        result: torch.Tensor = self.body(x) + self.shortcut(x)
+        return result
 
 
 class GlobalDepthwise(nn.Module):
@@ -60,7 +63,7 @@ class GlobalDepthwise(nn.Module):
         nn.init.normal_(self.weight, 1.0 / size**2, 0.5 / size**2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight = self.weight
+        weight: torch.Tensor = self.weight
         if x.shape[-2:] != weight.shape[-2:]:
             area = weight.shape[-2] * weight.shape[-1] / (x.shape[-2] * x.shape[-1])
             weight = F.interpolate(weight, x.shape[-2:], mode="bilinear", antialias=True) * area
@@ -74,7 +77,7 @@ class FaceResNet(nn.Module):
         super().__init__()
         self.config = config
         width = config.widths[0]
-        self.stem = ConvBNAct(3, width, 3, config.stem_stride, act_layer=nn.PReLU)
+        self.stem = ConvBNAct(3, width, 3, config.stem_stride, act_layer=_ACTS[config.act])
         self.stages = nn.ModuleList()
         for i, (out_chs, depth) in enumerate(zip(config.widths, config.depths, strict=True)):
             stride = 2 if i > 0 or config.stem_stride == 1 else 1
@@ -93,7 +96,8 @@ class FaceResNet(nn.Module):
         x = self.stem(x)
         for stage in self.stages:
             x = stage(x)
-        return self.linear_norm(self.linear(self.pool(self.norm(x))))
+        embedding: torch.Tensor = self.linear_norm(self.linear(self.pool(self.norm(x))))
+        return embedding
 
 
 def _body(
@@ -115,6 +119,7 @@ def _body(
                 config.kernel_sizes[stage],
                 config.groups,
                 stride,
+                act_layer=_ACTS[config.act],
                 last_act_layer=nn.Identity,
             )
         case other:

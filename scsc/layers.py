@@ -36,7 +36,7 @@ class ConvBNAct(nn.Sequential):
 
 
 class SqueezeExcite(nn.Module):
-    """Channel gate (arXiv 1709.01507): (N, C, H, W) -> the same, each channel times a number in 0..1.
+    """Channel gate (arXiv 1709.01507): (N, C, H, W) -> the same, each channel times 0..1.
 
     The hidden width is `max(chs // 16, 32)` and there are no biases, as the SCSC block has it.
     Both linear maps are 1x1 convolutions, which spares two reshapes.

@@ -54,9 +54,7 @@ class SCSC(nn.Module):
         self.groups = groups
         self.width = width
         self.reduce = ConvBNAct(in_chs, width, act_layer=act_layer)
-        self.branches = nn.ModuleList(
-            DepthwiseConv2d(width, k, stride) for k in kernel_sizes
-        )
+        self.branches = nn.ModuleList(DepthwiseConv2d(width, k, stride) for k in kernel_sizes)
         # In the order of the concatenation, not of the shuffle: the same numbers, other places.
         self.branch_norm = nn.BatchNorm2d(m * width)
         self.branch_act = act_layer()
@@ -69,7 +67,9 @@ class SCSC(nn.Module):
         u = torch.cat([branch(reduced) for branch in self.branches], 1)  # (N, m * P, H', W')
         a = self.branch_act(self.branch_norm(u))
         weights = torch.sigmoid(self.routing(reduced))  # (N, m * g, H', W'), channel j * g + group
-        return self.gate(self.expand(routed_sum(a, weights, len(self.branches), self.groups)))
+        mixed = routed_sum(a, weights, len(self.branches), self.groups)  # (N, P, H', W')
+        result: torch.Tensor = self.gate(self.expand(mixed))
+        return result
 
 
 def routed_sum(a: torch.Tensor, weights: torch.Tensor, m: int, g: int) -> torch.Tensor:

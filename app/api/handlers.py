@@ -107,6 +107,8 @@ def _face_error(request: Request, error: Exception) -> Response:
         codes = {fault.code for fault in error.refusals}
         code = codes.pop() if len(codes) == 1 else error.code
         refused = [refusal(fault, fault.index or 0, fault.filename) for fault in error.refusals]
+        if len(refused) == 1:
+            index, filename = refused[0].index, refused[0].filename
     return problem(
         request.state.request_id,
         status,

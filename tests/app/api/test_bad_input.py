@@ -50,6 +50,7 @@ def test_a_bad_picture_is_not_enrolled(http, collection, stored, kind, as_json):
     (refusal,) = problem["refused"]
     assert (refusal["index"], refusal["filename"], refusal["code"]) == (0, filename, code)
     assert refusal["detail"]
+    assert (problem["index"], problem.get("filename")) == (0, filename)
     assert stored() == before
 
 

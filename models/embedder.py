@@ -1,0 +1,51 @@
+"""The embedders by name, and how a checkpoint becomes a network again.
+
+A released checkpoint is a `torch.save` file of {"config": fields of FaceResNetConfig, "model":
+state dict}; nothing in it is executed on loading.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scsc.faceresnet import FaceResNet, FaceResNetConfig
+
+_SHAPE: dict[str, Any] = {
+    "widths": (48, 96, 192, 384),
+    "depths": (1, 3, 8, 2),
+    "kernel_sizes": ((3, 5), (3, 5, 7), (3, 5, 7), (3, 5)),
+}
+
+# The twins: same depths, widths, stem and head, so that what differs is the block.
+CONFIGS: dict[str, FaceResNetConfig] = {
+    "scsc_faceresnet": FaceResNetConfig(block="scsc", **_SHAPE),
+    "faceresnet": FaceResNetConfig(block="plain", **_SHAPE),
+}
+
+
+def config(name: str) -> FaceResNetConfig:
+    """The configuration of a named embedder. Raises LookupError that lists the names."""
+    if name not in CONFIGS:
+        raise LookupError(f"no embedder is called {name!r}; known: {', '.join(CONFIGS)}")
+    return CONFIGS[name]
+
+
+def save(network: FaceResNet, path: Path) -> None:
+    """Write a released checkpoint."""
+    torch.save({"config": asdict(network.config), "model": network.state_dict()}, path)
+
+
+def load(path: Path) -> FaceResNet:
+    """Read a released checkpoint: the network in eval mode, on the CPU.
+
+    Raises ValueError when the file is not one.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        network = FaceResNet(FaceResNetConfig(**content["config"]))
+        network.load_state_dict(content["model"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path.name} is not a FaceResNet checkpoint") from error
+    return network.eval()

@@ -1,0 +1,331 @@
+"""Train a FaceResNet on packs of aligned crops, by distilling a teacher's embeddings.
+
+    python -m models.train --name scsc_faceresnet --out runs/scsc --views 600000
+    python -m models.train --out runs/scsc --minutes 30        # goes on where it stopped
+
+One script for two CPU cores (bf16, channels-last, torch.compile) and for one GPU (bf16). It is
+made to be cut into pieces: every few minutes, at `--minutes` and on Ctrl-C it writes
+OUT/checkpoint.pt, from which the next call goes on to the same numbers. Everything random is a
+function of (seed, number of the view). It needs torch, NumPy and OpenCV, no more.
+"""
+
+import argparse
+import copy
+import itertools
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from models import embedder, metrics
+from models.data import Batch, Pack, make_batch, read_packs
+from models.optim import make_optimizers
+from scsc.faceresnet import FaceResNet
+
+# ------------------------------------------------------------------------------------ settings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What makes a run. A checkpoint carries them: a resumed run keeps its own."""
+
+    name: str = "scsc_faceresnet"  # one of models.embedder.CONFIGS
+    data: str = "../shared/data"  # folder of train-*.npz and identify.npz
+    views: int = 600_000  # augmented crops in the whole run; the schedules span them
+    batch: int = 128
+    small: int = 64  # pixels; a crop's side in the first part of the run, which is 3 times faster
+    small_share: float = 0.8  # of the views; the rest is at 112
+    lr: float = 2e-3  # AdamW: depthwise kernels, stem, norms
+    matrix_lr: float = 0.02  # Muon: 1x1 convolutions and the head; 0 leaves all to AdamW
+    weight_decay: float = 0.01
+    warmup: int = 10_000  # views
+    final_lr: float = 0.01  # of the peak, where the cosine ends
+    relation: float = 10.0  # weight of the pairwise-relation loss
+    ema: float = 0.998  # decay per step of the averaged weights, which are what is released
+    seed: int = 1
+    limit: int = 0  # crops per pack, 0 for all; for short tries
+    compile: bool = True
+
+
+@dataclass(frozen=True)
+class Session:
+    """What may differ between the pieces of one run."""
+
+    out: Path
+    minutes: float  # stop after so many; 0: when the run is done
+    checkpoint_minutes: float
+    evaluate_views: int
+    threads: int
+
+
+# ------------------------------------------------------------------------------------- schedule
+
+
+def learning_rate(settings: Settings, views: int) -> float:
+    """Factor on the peak rate after so many views: linear warm-up, then a cosine."""
+    if views < settings.warmup:
+        return (views + settings.batch) / (settings.warmup + settings.batch)
+    progress = (views - settings.warmup) / max(1, settings.views - settings.warmup)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return settings.final_lr + (1 - settings.final_lr) * cosine
+
+
+def crop_size(settings: Settings, views: int) -> int:
+    return settings.small if views < settings.small_share * settings.views else 112
+
+
+# ---------------------------------------------------------------------------------------- losses
+
+
+def distillation(
+    embedding: torch.Tensor, teacher: torch.Tensor, relation: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(cosine loss, total loss) of embeddings (B, D) against unit targets (B, D).
+
+    The cosine part asks for the teacher's point, the relation part for its distances within the
+    batch (relational knowledge distillation, arXiv 1904.05068, on cosines).
+    """
+    student = F.normalize(embedding.float(), dim=1)
+    cosine = 1 - (student * teacher).sum(1).mean()
+    gap = student @ student.T - teacher @ teacher.T  # (B, B), zero on the diagonal
+    pairs = len(student) * (len(student) - 1)
+    return cosine, cosine + relation * gap.square().sum() / pairs
+
+
+# --------------------------------------------------------------------------------------- the run
+
+
+class Run:
+    """Network, averaged network, optimizers and the number of views seen: what is saved."""
+
+    def __init__(self, settings: Settings, device: torch.device) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.device = device
+        self.network = FaceResNet(embedder.config(settings.name)).to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.optimizers = make_optimizers(
+            self.network, settings.lr, settings.matrix_lr, settings.weight_decay
+        )
+        self.views = 0
+        compiled = torch.compile(self.network) if settings.compile else self.network
+        self.forward: nn.Module = compiled  # type: ignore[assignment]
+
+    def step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """One update. Returns the cosine loss and the total, detached, still on the device."""
+        settings = self.settings
+        rate = learning_rate(settings, self.views)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * rate
+        teacher = torch.from_numpy(batch.teacher).to(self.device, non_blocking=True)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            embedding = self.forward(to_input(batch.crops, self.device))
+        cosine, loss = distillation(embedding, teacher, settings.relation)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.views += len(batch.crops)
+        self._update_average()
+        return cosine.detach(), loss.detach()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Young averages follow closely, so that the random start does not linger in them.
+        steps = self.views // self.settings.batch
+        decay = min(self.settings.ema, (1 + steps) / (10 + steps))
+        mine, theirs = self.average.state_dict(), self.network.state_dict()
+        for name, tensor in mine.items():
+            if tensor.is_floating_point():
+                tensor.lerp_(theirs[name], 1 - decay)
+            else:
+                tensor.copy_(theirs[name])
+
+    def save(self, path: Path) -> None:
+        """Write all of it, whole or not at all."""
+        content = {
+            "settings": asdict(self.settings),
+            "views": self.views,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+        beside = path.with_suffix(".partial")
+        torch.save(content, beside)
+        os.replace(beside, path)
+
+    @staticmethod
+    def load(path: Path, device: torch.device, compile: bool) -> "Run":
+        content = torch.load(path, map_location=device, weights_only=True)
+        run = Run(Settings(**{**content["settings"], "compile": compile}), device)
+        run.network.load_state_dict(content["network"])
+        run.average.load_state_dict(content["average"])
+        for optimizer, state in zip(run.optimizers, content["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        run.views = content["views"]
+        return run
+
+
+def to_input(crops: np.ndarray[Any, np.dtype[np.uint8]], device: torch.device) -> torch.Tensor:
+    """(B, S, S, 3) uint8 RGB -> (B, 3, S, S) float32 in -1..1, channels-last."""
+    pixels = torch.from_numpy(crops).to(device, non_blocking=True)
+    return pixels.permute(0, 3, 1, 2).float().sub(127.5).div(127.5)  # a view: channels stay last
+
+
+# ------------------------------------------------------------------------------------ evaluation
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, pack: Pack, size: int, device: torch.device) -> dict[str, float]:
+    """Held-out people: TAR at FAR 1e-3 over all pairs, and the mean cosine to the teacher."""
+    embeddings = []
+    for i in range(0, len(pack.crops), 250):
+        crops = torch.from_numpy(pack.crops[i : i + 250]).permute(0, 3, 1, 2).float()
+        if size != 112:
+            crops = F.interpolate(crops, (size, size), mode="area")
+        x = ((crops - 127.5) / 127.5).to(device, memory_format=torch.channels_last)
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            embeddings.append(F.normalize(network(x).float(), dim=1).cpu())
+    e = torch.cat(embeddings).numpy()
+    upper = np.triu_indices(len(e), 1)
+    scores = (e @ e.T)[upper]
+    same = (pack.label[:, None] == pack.label[None, :])[upper]
+    return {
+        "tar_at_far_0.001": metrics.tar_at_far(scores[same], scores[~same], 1e-3),
+        "tar_at_far_0.0001": metrics.tar_at_far(scores[same], scores[~same], 1e-4),
+        "teacher_cosine": float((e * pack.teacher).sum(1).mean()),
+    }
+
+
+# -------------------------------------------------------------------------------------- the loop
+
+
+def train(run: Run, session: Session) -> bool:
+    """Go on with a run until it is done or the session is over. Returns whether it is done."""
+    settings, started = run.settings, time.monotonic()
+    checkpoint = session.out / "checkpoint.pt"
+    data = Path(settings.data)
+    pack = read_packs(sorted(data.glob("train-*.npz")), settings.limit or None, session.threads)
+    held_out = read_packs([data / "identify.npz"], 2000, session.threads)
+    log = (session.out / "log.jsonl").open("a")
+
+    def note(**figures: float) -> None:
+        figures = {"views": run.views, **{k: round(v, 5) for k, v in figures.items()}}
+        print(json.dumps(figures), flush=True)
+        log.write(json.dumps(figures) + "\n")
+        log.flush()
+
+    saved, tick, tick_views = time.monotonic(), time.monotonic(), run.views
+    cosines: list[torch.Tensor] = []
+    with log, _asked_to_stop() as stop:
+        for batch in _views(pack, run, session.threads):
+            cosine, _ = run.step(batch)
+            cosines.append(cosine)
+            now = time.monotonic()
+            if len(cosines) == 50:
+                rate = (run.views - tick_views) / (now - tick)
+                note(cosine_loss=torch.stack(cosines).mean().item(), views_per_second=rate)
+                cosines, tick, tick_views = [], now, run.views
+            done = run.views >= settings.views
+            over = stop.is_set or 0 < session.minutes * 60 < now - started
+            if run.views % session.evaluate_views < settings.batch or done:
+                size = crop_size(settings, run.views - 1)
+                note(**evaluate(run.average, held_out, size, run.device))
+                tick, tick_views = time.monotonic(), run.views
+            if done or over or now - saved > session.checkpoint_minutes * 60:
+                run.save(checkpoint)
+                saved = time.monotonic()
+            if done or over:
+                return done
+    return True
+
+
+def _views(pack: Pack, run: Run, threads: int) -> Iterator[Batch]:
+    """Batches from where the run stands to its end, four of them prepared ahead."""
+    settings = run.settings
+    starts = iter(range(run.views, settings.views, settings.batch))
+    with ThreadPoolExecutor(threads) as workers, ThreadPoolExecutor(1) as ahead:
+
+        def submit(first: int) -> Future[Batch]:
+            size = crop_size(settings, first)
+            return ahead.submit(
+                make_batch, pack, first, settings.batch, size, settings.seed, workers
+            )
+
+        waiting = [submit(first) for first in itertools.islice(starts, 4)]
+        while waiting:
+            batch = waiting.pop(0).result()
+            waiting.extend(submit(first) for first in itertools.islice(starts, 1))
+            yield batch
+
+
+@dataclass
+class _Stop:
+    is_set: bool = False
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[_Stop]:
+    """Ctrl-C or a plain kill asks the loop to write a checkpoint and leave."""
+    stop = _Stop()
+
+    def ask(*_: object) -> None:
+        stop.is_set = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# ------------------------------------------------------------------------------------ the command
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    for field in fields(Settings):
+        flag = f"--{field.name.replace('_', '-')}"
+        if field.type is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default)
+        else:
+            parser.add_argument(flag, type=type(field.default), default=field.default)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--minutes", type=float, default=0, help="stop after so many; 0: when done")
+    parser.add_argument("--checkpoint-minutes", type=float, default=3)
+    parser.add_argument("--evaluate-views", type=int, default=50_000)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="for the data")
+    arguments = vars(parser.parse_args())
+    settings = Settings(**{field.name: arguments.pop(field.name) for field in fields(Settings)})
+    session = Session(**arguments)
+    session.out.mkdir(parents=True, exist_ok=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    checkpoint = session.out / "checkpoint.pt"
+    if checkpoint.exists():
+        run = Run.load(checkpoint, device, settings.compile)
+        print(f"going on at view {run.views} of {run.settings.views} with the run's own settings")
+    else:
+        run = Run(settings, device)
+    done = train(run, session)
+    if done:
+        embedder.save(run.average.cpu(), session.out / f"{run.settings.name}.pt")
+    print("done" if done else f"stopped at view {run.views}; call again to go on")
+
+
+if __name__ == "__main__":
+    main()
