@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import metrics
+
+cosines = st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=40)
+
+
+@given(cosines, st.sampled_from([0.0, 0.01, 0.1, 0.5, 0.99]))
+def test_a_threshold_accepts_no_more_impostors_than_asked(scores, far):
+    impostor = np.array(scores)
+    threshold = metrics.threshold_at_far(impostor, far)
+    assert np.mean(impostor >= threshold) <= far
+
+
+def test_tar_at_far_on_a_case_done_by_hand():
+    genuine = np.array([0.9, 0.8, 0.3, 0.1])
+    impostor = np.array([0.85, 0.5, 0.2, 0.0])
+    assert metrics.tar_at_far(genuine, impostor, 0.0) == 0.25  # only 0.9 is above every impostor
+    assert metrics.tar_at_far(genuine, impostor, 0.25) == 0.5
+    assert metrics.tar_at_far(genuine, impostor, 0.5) == 0.75
+
+
+def test_the_roc_rises_from_strict_to_loose():
+    rng = np.random.default_rng(0)
+    far, tar, thresholds = metrics.roc(rng.normal(1, 1, 200), rng.normal(0, 1, 300))
+    assert far[-1] == tar[-1] == 1
+    assert (np.diff(thresholds) < 0).all()
+    assert (np.diff(far) >= 0).all()
+    assert (np.diff(tar) >= 0).all()
+
+
+@given(st.lists(st.tuples(st.sampled_from([-0.5, 0.0, 0.2, 0.7]), st.booleans()), min_size=1))
+def test_the_best_threshold_is_as_accurate_as_it_says_and_none_is_better(pairs):
+    scores = np.array([score for score, _ in pairs])
+    same = np.array([alike for _, alike in pairs])
+    threshold, accuracy = metrics.best_threshold(scores, same)
+    assert np.mean((scores >= threshold) == same) == pytest.approx(accuracy)
+    tried = [np.mean((scores >= t) == same) for t in (-1, -0.2, 0.1, 0.5, 0.9)]
+    assert accuracy == pytest.approx(max(tried))
+
+
+def test_each_fold_is_judged_by_the_threshold_of_the_others():
+    # Fold 1 alone would be perfect at 0.15; the other fold says 0.6 and costs it one pair.
+    scores = np.array([0.7, 0.5, 0.2, 0.1])
+    same = np.array([True, False, True, False])
+    fold = np.array([0, 0, 1, 1])
+    assert metrics.k_fold_accuracy(scores, same, fold).tolist() == [0.5, 0.5]
+
+
+def test_open_set_counts_misses_and_strangers_apart():
+    gallery, probe = np.array([0, 1]), np.array([0, 1, 1, 7, 8])
+    scores = np.array([[0.9, 0.1], [0.2, 0.6], [0.5, 0.4], [0.7, 0.0], [0.1, 0.3]])
+    strict = metrics.open_set(scores, gallery, probe, 0.0)
+    assert strict.rank1 == pytest.approx(2 / 3)
+    assert strict.fpir == 0.0
+    assert strict.fnir == pytest.approx(2 / 3)  # one is second, one is below the stranger's 0.7
+    assert 0.7 < strict.threshold <= 0.9
+    loose = metrics.open_set(scores, gallery, probe, 0.5)
+    assert loose.fpir == 0.5
+    assert loose.fnir == pytest.approx(1 / 3)

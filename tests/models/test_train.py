@@ -1,0 +1,82 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import embedder
+from models.train import Run, Session, Settings, crop_size, distillation, learning_rate, train
+from scsc.faceresnet import FaceResNetConfig
+from tests.models.packs import write_pack
+
+CPU = torch.device("cpu")
+TINY = FaceResNetConfig(widths=(8, 8, 16, 16), depths=(1, 1, 1, 1), kernel_sizes=((3, 5),) * 4)
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """A run of 5 steps of a tiny network on drawn crops, the last of them at 112 pixels."""
+    monkeypatch.setitem(embedder.CONFIGS, "tiny", TINY)
+    write_pack(tmp_path / "train-0.npz")
+    write_pack(tmp_path / "identify.npz", people=3, each=4, seed=1)
+    return Settings(
+        name="tiny", data=str(tmp_path), views=40, batch=8, small=32, warmup=8, compile=False
+    )
+
+
+def session(folder: Path, **changes: float) -> Session:
+    folder.mkdir(exist_ok=True)
+    plain = Session(folder, minutes=0, checkpoint_minutes=60, evaluate_views=10**9, threads=2)
+    return replace(plain, **changes)
+
+
+def test_a_run_that_is_cut_and_resumed_ends_at_the_same_numbers(settings, tmp_path):
+    whole = Run(settings, CPU)
+    assert train(whole, session(tmp_path / "whole"))
+
+    pieces = Run(settings, CPU)
+    done, cuts = False, 0
+    while not done:  # no minutes at all: each piece is one step
+        done = train(pieces, session(tmp_path / "pieces", minutes=1e-9))
+        pieces = Run.load(tmp_path / "pieces" / "checkpoint.pt", CPU, compile=False)
+        cuts += 1
+    assert cuts == 5
+    for name, tensor in whole.average.state_dict().items():
+        assert torch.equal(tensor, pieces.average.state_dict()[name]), name
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, pieces.network.state_dict()[name]), name
+
+
+def test_training_comes_nearer_to_the_teacher(settings, tmp_path):
+    write_pack(tmp_path / "identify.npz")  # judged on the patterns that it learns
+    quick = replace(settings, views=640, batch=16, small_share=1.0, relation=1.0, ema=0.8)
+    train(Run(quick, CPU), session(tmp_path / "run", evaluate_views=160))
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    notes = [json.loads(line) for line in lines]
+    cosines = [note["teacher_cosine"] for note in notes if "teacher_cosine" in note]
+    assert len(cosines) == 4
+    assert cosines[-1] > cosines[0] + 0.2
+
+
+def test_the_rate_warms_up_and_falls_to_its_end():
+    settings = Settings(views=1000, batch=10, warmup=100, final_lr=0.01)
+    rates = [learning_rate(settings, views) for views in range(0, 1001, 10)]
+    assert rates[0] < 0.1
+    assert max(rates) == pytest.approx(1.0, abs=1e-3)
+    assert rates[-1] == pytest.approx(0.01)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_the_last_part_of_a_run_is_at_full_size():
+    settings = Settings(views=1000, small=64, small_share=0.8)
+    assert [crop_size(settings, views) for views in (0, 799, 800, 999)] == [64, 64, 112, 112]
+
+
+def test_the_loss_is_nothing_when_the_student_is_the_teacher():
+    teacher = torch.nn.functional.normalize(torch.randn(8, 16), dim=1)
+    cosine, total = distillation(teacher * 3, teacher, relation=10.0)
+    assert float(cosine) == pytest.approx(0, abs=1e-6)
+    assert float(total) == pytest.approx(0, abs=1e-5)
+    _, worse = distillation(teacher.roll(1, 0), teacher, relation=10.0)
+    assert float(worse) > 0.5
