@@ -1,0 +1,237 @@
+"""Kills a real service again and again while clients change its gallery, and counts what is lost.
+
+    python -m tests.kill --rounds 100 [--seed 1]
+
+A round: the service starts in the folder that the kill before it left; everything it holds is held
+against what it had acknowledged; then clients enrol and delete over HTTP until SIGKILL, at a random
+moment. A change whose answer did not arrive may be there as a whole or not at all. Whoever was
+deleted stays deleted, and what a search finds is what the store lists.
+"""
+
+import argparse
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.ledger import Faces, Known, Request, embedding
+from tests.tiny_model import write_tiny_model
+
+ROOT = Path(__file__).parents[1]
+PEOPLE = "/collections/default/people"
+CLIENTS = 4
+PEOPLE_PER_CLIENT = 5
+LIFE = (0.0, 0.7)  # seconds of changes before the kill, from and to
+PROBES = 500  # embeddings in one search
+SAME = 0.999  # cosine of an embedding with itself, but for rounding
+RECENT = 4  # rounds whose deleted faces are searched for in every round; at the end, all
+
+
+class Trial:
+    def __init__(self, folder: Path, seed: int, least: int = 1) -> None:
+        """In every round, the time to the kill begins after `least` answers."""
+        self.counts: Counter[str] = Counter()
+        self.faults: list[str] = []
+        self._folder = folder
+        self._chance = random.Random(seed)
+        self._answered = threading.Semaphore(0)
+        self._least = least
+        self._environment = {
+            **os.environ,
+            "FACE_DATA_DIR": str(folder / "data"),
+            "FACE_MODEL_FILE": str(write_tiny_model(folder / "tiny.onnx")),
+            "FACE_PORT": "0",
+            "FACE_THREADS": "1",
+        }
+        self._known: dict[str, Known] = {}
+        self._gone: list[set[int]] = []  # per round, seeds of deleted faces
+        self._seeds = iter(range(1, 10**9))
+        self._one_at_a_time = threading.Lock()
+
+    def run(self, rounds: int) -> None:
+        for _ in range(rounds):
+            with self._service() as (url, process):
+                self._compare(url, self._gone[-RECENT:])
+                self._change_until_killed(url, process)
+            self.counts["kills"] += 1
+        with self._service() as (url, _):
+            self._compare(url, self._gone)
+
+    @contextmanager
+    def _service(self) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+        command = [sys.executable, "-m", "app.cli", "serve"]
+        with (
+            (self._folder / "log").open("w") as log,
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self._environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            ) as process,
+        ):
+            try:
+                assert process.stdout is not None
+                said = re.search(r"http://[\d.:]+", process.stdout.readline())
+                assert said, (self._folder / "log").read_text()
+                yield said[0], process
+            finally:
+                process.kill()
+
+    # Changes
+
+    def _change_until_killed(self, url: str, process: subprocess.Popen[str]) -> None:
+        self._answered = threading.Semaphore(0)
+        seeds = [self._chance.getrandbits(32) for _ in range(CLIENTS)]
+        clients = [
+            threading.Thread(target=self._client, args=(url, number, random.Random(seed)))
+            for number, seed in enumerate(seeds)
+        ]
+        for client in clients:
+            client.start()
+        for _ in range(self._least):
+            self._answered.acquire(timeout=30)
+        time.sleep(self._chance.uniform(*LIFE))
+        process.kill()
+        for client in clients:
+            client.join()
+
+    def _client(self, url: str, number: int, chance: random.Random) -> None:
+        """Changes people of its own until the service is gone."""
+        names = [f"p{number}-{place}" for place in range(PEOPLE_PER_CLIENT)]
+        with httpx.Client(base_url=url, timeout=30) as http:
+            while True:
+                name = chance.choice(names)
+                with self._one_at_a_time:
+                    known = self._known.setdefault(name, Known(name))
+                    request = self._next(known, chance)
+                known.unanswered = request
+                try:
+                    answer = http.request(request.method, request.path, json=request.body)
+                except httpx.HTTPError:
+                    return
+                self._note(known, request, answer)
+
+    def _next(self, known: Known, chance: random.Random) -> Request:
+        path = f"{PEOPLE}/{known.person}"
+        if known.faces is None:
+            return Request("POST", PEOPLE, {"id": known.person}, frozenset())
+        match chance.random():
+            case draw if draw < 0.15:
+                return Request("DELETE", path, None, None)
+            case draw if draw < 0.35 and known.faces:
+                face = chance.choice(sorted(known.faces))
+                left = known.faces - {face}
+                return Request("DELETE", f"{path}/faces/{known.numbers[face]}", None, left)
+        new = [next(self._seeds) for _ in range(chance.randint(1, 3))]
+        body: dict[str, object] = {"embeddings": [embedding(seed) for seed in new]}
+        return Request("POST", f"{path}/faces", body, known.faces | set(new))
+
+    def _note(self, known: Known, request: Request, answer: httpx.Response) -> None:
+        with self._one_at_a_time:
+            self.counts[f"{request.method} acknowledged"] += 1
+            self._answered.release()
+            if not answer.is_success:
+                self.faults.append(f"{request.method} {request.path}: {answer.text}")
+                return
+        if request.path.endswith("/faces"):
+            new = sorted((request.after or frozenset()) - (known.faces or frozenset()))
+            accepted = [each["face"]["id"] for each in answer.json()["accepted"]]
+            known.numbers.update(zip(new, accepted, strict=True))
+        known.acknowledged(request.after)
+
+    # Comparison
+
+    def _compare(self, url: str, gone: list[set[int]]) -> None:
+        """What is there with what was acknowledged, and the index with the store."""
+        with httpx.Client(base_url=url, timeout=30) as http:
+            listed = _listed(http)
+            tried = [
+                known.unanswered.after or () for known in self._known.values() if known.unanswered
+            ]
+            alive = [known.faces or () for known in self._known.values()]
+            seeds = sorted({seed for some in [*alive, *tried, *gone] for seed in some})
+            found = _searched(http, seeds)
+        for known in self._known.values():
+            numbers = {seed: face for seed, (who, face) in found.items() if who == known.person}
+            in_store = listed.pop(known.person, None)
+            if set(numbers.values()) != (in_store or set()):
+                self.faults.append(f"{known.person}: the index differs from the store")
+            self._settle(known, None if in_store is None else frozenset(numbers), numbers)
+        self.faults += [f"{person}: nobody enrolled this one" for person in listed]
+        self.counts["faces compared"] += len(found)
+        self._gone.append({seed for known in self._known.values() for seed in known.gone})
+        for known in self._known.values():
+            known.gone.clear()
+
+    def _settle(self, known: Known, found: Faces, numbers: Mapping[int, int]) -> None:
+        if not known.allows(found):
+            held, there = known.faces or frozenset(), found or frozenset()
+            kind = "lost" if held - there or found is None else "came back"
+            self.counts[kind] += 1
+            self.faults.append(f"{known.person}: {kind}: {known.faces} became {found}")
+        if known.unanswered is not None:
+            done = found == known.unanswered.after
+            self.counts["unanswered, done" if done else "unanswered, not done"] += 1
+        known.settle(found)
+        known.numbers = dict(numbers)
+
+
+def _listed(http: httpx.Client) -> dict[str, set[int]]:
+    """Person -> ids of the faces that the store lists."""
+    page = http.get(PEOPLE, params={"limit": 500}).json()
+    assert page["next_cursor"] is None
+    people = [person["id"] for person in page["items"]]
+    faces = {person: http.get(f"{PEOPLE}/{person}/faces").json()["items"] for person in people}
+    return {person: {face["id"] for face in some} for person, some in faces.items()}
+
+
+def _searched(http: httpx.Client, seeds: list[int]) -> dict[int, tuple[str, int]]:
+    """Seed -> the person and the id of the face that a search finds, if it finds that very one."""
+    found = {}
+    for start in range(0, len(seeds), PROBES):
+        some = seeds[start : start + PROBES]
+        body = {"embeddings": [embedding(seed) for seed in some], "top_k": 1}
+        answer = http.post("/identify", json=body).raise_for_status().json()
+        for seed, result in zip(some, answer["results"], strict=True):
+            for match in result["faces"][0]["matches"]:
+                if match["score"] > SAME:
+                    found[seed] = (match["person"], match["face"])
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    given = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Trial(Path(folder), given.seed)
+        trial.run(given.rounds)
+    for fault in trial.faults:
+        print(fault)
+    print(f"seed {given.seed}, {time.monotonic() - began:.0f} s")
+    for name in ("lost", "came back"):
+        trial.counts.setdefault(name, 0)
+    for name, count in sorted(trial.counts.items()):
+        print(f"{count:8d}  {name}")
+    print(f"{len(trial.faults):8d}  faults")
+    return 1 if trial.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
