@@ -43,6 +43,7 @@ class Settings:
 
     name: str = "scsc_faceresnet"  # one of models.embedder.CONFIGS
     data: str = "../shared/data"  # folder of train-*.npz and identify.npz
+    start: str = ""  # a released checkpoint whose weights the run begins with; else random ones
     views: int = 600_000  # augmented crops in the whole run; the schedules span them
     batch: int = 128
     small: int = 64  # pixels; a crop's side in the first part of the run, which is 3 times faster
@@ -123,6 +124,10 @@ class Run:
         self.views = 0
         compiled = torch.compile(self.network) if settings.compile else self.network
         self.forward: nn.Module = compiled  # type: ignore[assignment]
+
+    def begin_with(self, network: FaceResNet) -> None:
+        for mine in (self.network, self.average):
+            mine.load_state_dict(network.state_dict())
 
     def step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """One update. Returns the cosine loss and the total, detached, still on the device."""
@@ -321,6 +326,8 @@ def main() -> None:
         print(f"going on at view {run.views} of {run.settings.views} with the run's own settings")
     else:
         run = Run(settings, device)
+        if settings.start:
+            run.begin_with(embedder.load(Path(settings.start)))
     done = train(run, session)
     if done:
         embedder.save(run.average.cpu(), session.out / f"{run.settings.name}.pt")

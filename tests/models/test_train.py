@@ -59,6 +59,14 @@ def test_training_comes_nearer_to_the_teacher(settings, tmp_path):
     assert cosines[-1] > cosines[0] + 0.2
 
 
+def test_a_run_can_begin_with_the_weights_of_another(settings):
+    first, second = Run(settings, CPU), Run(replace(settings, seed=2), CPU)
+    second.begin_with(first.average)
+    for name, tensor in first.average.state_dict().items():
+        assert torch.equal(second.network.state_dict()[name], tensor), name
+        assert torch.equal(second.average.state_dict()[name], tensor), name
+
+
 def test_the_rate_warms_up_and_falls_to_its_end():
     settings = Settings(views=1000, batch=10, warmup=100, final_lr=0.01)
     rates = [learning_rate(settings, views) for views in range(0, 1001, 10)]
