@@ -29,8 +29,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        services.close()
+        try:
+            yield
+        finally:
+            services.close()
 
     app = FastAPI(
         title="Face recognition",

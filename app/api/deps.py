@@ -29,8 +29,10 @@ class Services:
 
     def close(self) -> None:
         """Finishes what waits for the networks, then closes the store. May be called twice."""
-        self.analyzer.close()
-        self.gallery.close()
+        try:
+            self.analyzer.close()
+        finally:
+            self.gallery.close()
 
     @property
     def image_limits(self) -> ImageLimits:

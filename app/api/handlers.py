@@ -1,5 +1,6 @@
 """Errors become RFC 9457 problems here, and only here: one table, exception -> status."""
 
+import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -46,6 +47,8 @@ CODES: dict[str, int] = {
 
 RETRY_AFTER_SECONDS = "1"
 MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger("face.problems")
 
 
 def install(app: FastAPI) -> None:
@@ -98,6 +101,8 @@ def refusal(error: errors.ImageError, index: int, filename: str | None) -> Refus
 def _face_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.FaceError)
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
+    if status is None or (status >= 500 and error.__cause__ is not None):
+        _log_causes(request.state.request_id, error)
     if status is None:  # a SettingsError is for whoever starts the service, not for its callers
         return internal(request.state.request_id)
     code, index, filename, refused = error.code, None, None, None
@@ -118,6 +123,19 @@ def _face_error(request: Request, error: Exception) -> Response:
         filename=filename,
         refused=refused,
     )
+
+
+def _log_causes(request_id: str, error: errors.FaceError) -> None:
+    """What lay under it, by kind: the text of a database or an engine may hold what a log may not.
+
+    SQLite has a name for each of its faults, e.g. SQLITE_FULL.
+    """
+    causes, cause = [], error.__cause__
+    while cause is not None:
+        causes.append(getattr(cause, "sqlite_errorname", type(cause).__name__))
+        cause = cause.__cause__
+    line = {"request_id": request_id, "error": type(error).__name__, "causes": causes}
+    log.error("problem", extra={"facts": line})
 
 
 def _framework_error(request: Request, error: Exception) -> Response:

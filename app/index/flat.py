@@ -22,7 +22,9 @@ NO_SCORE = -1.0  # beside NO_ID: as far away as a cosine can be
 class FlatIndex:
     """An `Index` that forgets everything when the process ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, threads: int = 0) -> None:
+        """`threads` of one search; 0 leaves the number to FAISS, which counts the host's cores."""
+        self._threads = threads
         self._matrices: dict[str, _Matrix] = {}
         self._naming = threading.Lock()  # guards the dict alone, never held during a search
 
@@ -44,6 +46,8 @@ class FlatIndex:
         ids = np.full((len(queries), k), NO_ID, np.int64)
         matrix = self._matrices.get(collection)
         if matrix is not None and len(queries) and k > 0:
+            if self._threads:  # OpenMP keeps this number for each calling thread by itself
+                faiss.omp_set_num_threads(self._threads)
             found_scores, found_ids = matrix.search(queries, k)
             width = found_ids.shape[1]
             scores[:, :width], ids[:, :width] = found_scores, found_ids

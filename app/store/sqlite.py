@@ -69,7 +69,7 @@ def finish_erasure(engine: Engine, *, at_start: bool = False) -> bool:
                     connection.exec_driver_sql("PRAGMA user_version = 0")
             # Its first column is 1 when a reader held the log open.
             return _number(connection, "wal_checkpoint(TRUNCATE)") == 0
-    except exc.OperationalError:
+    except exc.SQLAlchemyError:
         return False
 
 

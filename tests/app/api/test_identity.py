@@ -68,6 +68,11 @@ def test_every_face_of_every_picture_is_asked(http, collection):
     assert decisions == ["unknown"] * 6 + ["match"]
 
 
+def test_a_missing_collection_is_told_before_the_pictures_are_looked_at(http):
+    answer = http.post("/identify", files={"image": b"no picture"}, data={"collection": "nobody"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 def test_identify_in_an_empty_collection(http, collection):
     (face,) = identify(http, collection, photos.one_face())[0]["faces"]
     assert (face["decision"], face["matches"], face["margin"]) == ("unknown", [], None)

@@ -1,6 +1,7 @@
 """What every answer has in common: its id, the form of its errors, its log line."""
 
 import logging
+import sqlite3
 
 import httpx
 import pytest
@@ -82,6 +83,13 @@ def failing_app() -> FastAPI:
     def settings() -> None:
         raise errors.SettingsError("/etc/secret is wrong")
 
+    @app.get("/store")
+    def store() -> None:
+        try:
+            sqlite3.connect("/nowhere/secret/face.db")
+        except sqlite3.Error as exc:
+            raise errors.Unavailable("the store could not be read") from exc
+
     handlers.install(app)
     app.add_middleware(Access, max_body=1000)
     return app
@@ -101,6 +109,19 @@ async def test_an_internal_fault_says_nothing_of_itself(path, caplog):
     for text in (answer.text, logged):
         assert "secret" not in text
         assert "ada" not in text.replace("Traceback", "")
+
+
+@pytest.mark.anyio
+async def test_the_kind_of_what_failed_underneath_is_logged_and_not_told(caplog):
+    transport = httpx.ASGITransport(failing_app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/store")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    (record,) = [record for record in caplog.records if record.name == "face.problems"]
+    assert record.facts["causes"] == ["SQLITE_CANTOPEN"]
+    assert record.facts["request_id"] == answer.json()["request_id"]
+    assert "SQLITE" not in answer.text
+    assert "secret" not in str(vars(record))
 
 
 @pytest.mark.anyio

@@ -2,6 +2,7 @@
 
 import threading
 
+import faiss
 import numpy as np
 
 from app.index.flat import FIRST_CAPACITY, FlatIndex
@@ -49,3 +50,19 @@ def test_a_removed_vector_is_gone_from_memory():
     matrix = index._matrices["a"]._vectors
     assert np.count_nonzero(matrix.any(axis=1)) == 2
     np.testing.assert_array_equal(matrix[0], unit(3)[2])  # the last row took its place
+
+
+def test_the_number_of_threads_holds_in_whatever_thread_searches():
+    """OpenMP keeps the number for each thread: what the main thread set says nothing in others."""
+    index, seen = FlatIndex(threads=3), []
+    index.add("a", np.array([1]), unit(1))
+
+    def search() -> None:
+        index.search("a", unit(1), 1)
+        seen.append(faiss.omp_get_max_threads())
+
+    for _ in range(2):
+        thread = threading.Thread(target=search)
+        thread.start()
+        thread.join()
+    assert seen == [3, 3]

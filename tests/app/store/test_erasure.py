@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy.engine import make_url
 
 from app.entities import Contract
 from app.store import collection_rows, face_rows, person_rows, sqlite
@@ -126,3 +127,12 @@ def test_an_erasure_that_a_reader_holds_up_is_finished_by_the_next_change(
     left = bytes_of(tmp_path)
     assert [trace for trace in traces if trace in left] == []
     store.close()
+
+
+def test_an_erasure_that_cannot_be_finished_is_no_error_of_the_change(tmp_path: Path):
+    """The change is committed by then; whoever made it must not hear that it was not."""
+    file = tmp_path / "faces.db"
+    file.write_bytes(b"no database at all" * 100)
+    engine = sqlite.open_engine(make_url(sqlite_url(file)))
+    assert sqlite.finish_erasure(engine) is False
+    engine.dispose()
