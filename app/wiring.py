@@ -2,11 +2,11 @@
 
 import fcntl
 import ipaddress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
 import cv2
-import faiss
 
 from app import metrics
 from app.cpu import available_cpus
@@ -56,15 +56,16 @@ def build_analyzer(settings: Settings) -> Analyzer:
 
 def build_gallery(settings: Settings, analyzer: Analyzer) -> Gallery:
     """Holds the data folder until the gallery is closed; a second process is refused."""
-    faiss.omp_set_num_threads(settings.threads or available_cpus())
     lock = FolderLock(settings.data_dir)
     threshold = settings.threshold if settings.threshold is not None else analyzer.card.threshold
-    try:
+    index = FlatIndex(threads=settings.threads or available_cpus())
+    with ExitStack() as opened:  # closed again when a later step fails
+        opened.callback(lock.release)
         store = Store(sqlite_url(settings.database))
-        return _LockedGallery(store, FlatIndex(), analyzer.contract, threshold, lock)
-    except BaseException:
-        lock.release()
-        raise
+        opened.callback(store.close)
+        gallery = _LockedGallery(store, index, analyzer.contract, threshold, lock)
+        opened.pop_all()
+    return gallery
 
 
 def check_binding(settings: Settings) -> None:
@@ -112,8 +113,10 @@ class _LockedGallery(Gallery):
         self._lock = lock
 
     def close(self) -> None:
-        super().close()
-        self._lock.release()
+        try:
+            super().close()
+        finally:
+            self._lock.release()
 
 
 def _detector(settings: Settings, threads: int) -> Detector:

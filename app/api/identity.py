@@ -122,6 +122,7 @@ def _compared(first: Floats, second: Floats, threshold: float) -> Verification:
 
 def _identify(services: Services, ask: Ask[IdentifyOptions]) -> Response:
     options = ask.options
+    services.gallery.require_collection(options.collection)  # before the heavy work
     if options.embeddings is None:
         shown = _identify_pictures(services, ask)
     elif ask.pictures:
@@ -158,7 +159,6 @@ def _identify_pictures(
 def _ranked(services: Services, options: IdentifyOptions, probes: Floats) -> list[Identification]:
     """All probes (N, D) in one search."""
     if len(probes) == 0:
-        services.gallery.collection(options.collection)  # which must exist all the same
         return []
     ranked = services.gallery.identify(
         options.collection, probes, top_k=options.top_k, threshold=options.threshold
@@ -184,7 +184,7 @@ def _identified(face: Face | None, identification: Identification) -> Identified
 def _enroll(services: Services, ask: Ask[EnrolOptions]) -> Response:
     options = ask.options
     require(ask.pictures)
-    services.gallery.collection(options.collection)  # before the heavy work
+    services.gallery.require_collection(options.collection)  # before the heavy work
     enrolment = accept(services, ask.pictures, options.faces)
     person, stored, created = services.gallery.enrol(
         options.collection,

@@ -121,7 +121,7 @@ def get_crop(collection: str, person: str, face: FaceId, services: ServicesDep) 
 
 def _create_person(services: Services, collection: str, ask: Ask[PersonOptions]) -> Response:
     options = ask.options
-    services.gallery.collection(collection)  # before the heavy work
+    services.gallery.require_collection(collection)  # before the heavy work
     enrolment = accept(services, ask.pictures, options.faces)
     person, stored = services.gallery.create_person(
         collection,
