@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from app.detectors.centerface import CenterFaceDetector
-from app.errors import SettingsError
+from app.errors import SettingsError, Unavailable
+from app.gallery import Gallery
 from app.settings import Settings
+from app.store.store import Store
 from app.wiring import FolderLock, build_analyzer, build_gallery, check_binding
 from tests.doubles import picture
 from tests.tiny_model import write_tiny_model
@@ -89,6 +91,27 @@ def test_a_gallery_lives_on_in_its_folder_and_frees_it_when_closed(tiny_model, t
         again = build_gallery(settings, analyzer)
         assert again.person("default", "ada").name == "Ada"
         again.close()
+    finally:
+        analyzer.close()
+
+
+def test_a_gallery_that_cannot_be_made_leaves_nothing_open(tiny_model, tmp_path, monkeypatch):
+    settings = Settings(data_dir=tmp_path, model_file=tiny_model, threads=1)
+    analyzer = build_analyzer(settings)
+    closed: list[Store] = []
+    close = Store.close
+
+    def fail(_: Gallery) -> None:
+        raise Unavailable("the index cannot be filled")
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(Gallery, "reconcile", fail)
+            patched.setattr(Store, "close", lambda store: (closed.append(store), close(store)))
+            with pytest.raises(Unavailable):
+                build_gallery(settings, analyzer)
+        assert len(closed) == 1
+        build_gallery(settings, analyzer).close()  # the folder is free again
     finally:
         analyzer.close()
 
