@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free one
     auth: Literal["keys", "off"] = "keys"  # off: an address beyond loopback without any key
+    idempotency_hours: Annotated[float, Field(ge=0)] = 24.0  # that answers are kept to be repeated
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     # What finds faces, what embeds them, and what runs the networks.

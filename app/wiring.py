@@ -3,6 +3,7 @@
 import fcntl
 import ipaddress
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
@@ -63,7 +64,8 @@ def build_gallery(settings: Settings, analyzer: Analyzer) -> Gallery:
         opened.callback(lock.release)
         store = Store(sqlite_url(settings.database))
         opened.callback(store.close)
-        gallery = _LockedGallery(store, index, analyzer.contract, threshold, lock)
+        keep = timedelta(hours=settings.idempotency_hours)
+        gallery = _LockedGallery(store, index, analyzer.contract, threshold, keep, lock)
         opened.pop_all()
     return gallery
 
@@ -107,9 +109,15 @@ class FolderLock:
 
 class _LockedGallery(Gallery):
     def __init__(
-        self, store: Store, index: Index, contract: Contract, threshold: float, lock: FolderLock
+        self,
+        store: Store,
+        index: Index,
+        contract: Contract,
+        threshold: float,
+        keep_replies: timedelta,
+        lock: FolderLock,
     ) -> None:
-        super().__init__(store, index, contract, threshold)
+        super().__init__(store, index, contract, threshold, keep_replies=keep_replies)
         self._lock = lock
 
     def close(self) -> None:

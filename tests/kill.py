@@ -4,8 +4,9 @@
 
 A round: the service starts in the folder that the kill before it left; everything it holds is held
 against what it had acknowledged; then clients enrol and delete over HTTP until SIGKILL, at a random
-moment. A change whose answer did not arrive may be there as a whole or not at all. Whoever was
-deleted stays deleted, and what a search finds is what the store lists.
+moment. A change whose answer did not arrive may be there as a whole or not at all; sent again under
+its Idempotency-Key it is there once. Whoever was deleted stays deleted, and what a search finds is
+what the store lists.
 """
 
 import argparse
@@ -118,7 +119,7 @@ class Trial:
                     request = self._next(known, chance)
                 known.unanswered = request
                 try:
-                    answer = http.request(request.method, request.path, json=request.body)
+                    answer = _send(http, request)
                 except httpx.HTTPError:
                     return
                 self._note(known, request, answer)
@@ -163,29 +164,46 @@ class Trial:
             alive = [known.faces or () for known in self._known.values()]
             seeds = sorted({seed for some in [*alive, *tried, *gone] for seed in some})
             found = _searched(http, seeds)
-        for known in self._known.values():
-            numbers = {seed: face for seed, (who, face) in found.items() if who == known.person}
-            in_store = listed.pop(known.person, None)
-            if set(numbers.values()) != (in_store or set()):
-                self.faults.append(f"{known.person}: the index differs from the store")
-            self._settle(known, None if in_store is None else frozenset(numbers), numbers)
+            for known in self._known.values():
+                numbers = {seed: face for seed, (who, face) in found.items() if who == known.person}
+                in_store = listed.pop(known.person, None)
+                if set(numbers.values()) != (in_store or set()):
+                    self.faults.append(f"{known.person}: the index differs from the store")
+                request = known.unanswered
+                done = self._settle(
+                    known, None if in_store is None else frozenset(numbers), numbers
+                )
+                if request is not None:
+                    self._send_again(http, known, request, done)
         self.faults += [f"{person}: nobody enrolled this one" for person in listed]
         self.counts["faces compared"] += len(found)
         self._gone.append({seed for known in self._known.values() for seed in known.gone})
         for known in self._known.values():
             known.gone.clear()
 
-    def _settle(self, known: Known, found: Faces, numbers: Mapping[int, int]) -> None:
+    def _settle(self, known: Known, found: Faces, numbers: Mapping[int, int]) -> bool:
+        """Whether the change that was not answered is there."""
         if not known.allows(found):
             held, there = known.faces or frozenset(), found or frozenset()
             kind = "lost" if held - there or found is None else "came back"
             self.counts[kind] += 1
             self.faults.append(f"{known.person}: {kind}: {known.faces} became {found}")
-        if known.unanswered is not None:
-            done = found == known.unanswered.after
-            self.counts["unanswered, done" if done else "unanswered, not done"] += 1
+        done = known.unanswered is not None and found == known.unanswered.after
         known.settle(found)
         known.numbers = dict(numbers)
+        return done
+
+    def _send_again(self, http: httpx.Client, known: Known, request: Request, done: bool) -> None:
+        answer = _send(http, request)
+        if answer.headers.get("idempotency-replayed", "false") != str(done).lower():
+            self.faults.append(f"{known.person}: {request.method} done twice, or never")
+        self.counts["sent again, were done" if done else "sent again, were not done"] += 1
+        self._note(known, request, answer)
+
+
+def _send(http: httpx.Client, request: Request) -> httpx.Response:
+    headers = {"idempotency-key": request.key}
+    return http.request(request.method, request.path, json=request.body, headers=headers)
 
 
 def _listed(http: httpx.Client) -> dict[str, set[int]]:

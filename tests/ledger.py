@@ -1,6 +1,7 @@
 """What a client knows of one person: what was acknowledged, and what it has not heard of yet."""
 
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 import numpy as np
 
@@ -23,6 +24,7 @@ class Request:
     path: str
     body: dict[str, object] | None
     after: Faces
+    key: str = field(default_factory=lambda: str(uuid4()))  # its Idempotency-Key
 
 
 @dataclass

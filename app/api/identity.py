@@ -9,6 +9,7 @@ from app import metrics
 from app.api.deps import Services, ServicesDep, asks, reply
 from app.api.embeddings import vectors
 from app.api.enrolment import accept, answer
+from app.api.once import Once, OnceDep
 from app.api.openapi import TINY_PNG, body
 from app.api.options import EnrolOptions, IdentifyOptions, VerifyOptions
 from app.api.pictures import faces_of, require, results
@@ -68,10 +69,11 @@ async def identify(
 async def enroll(
     request: Request,
     services: ServicesDep,
+    once: OnceDep,
     ask: Annotated[Ask[EnrolOptions], Depends(asks(EnrolOptions))],
 ) -> Response:
     """Adds faces to a person and makes the person when new. When no picture is accepted: 422."""
-    return await services.door.work(request, _enroll, services, ask)
+    return await services.door.work(request, _enroll, services, once, ask)
 
 
 def _verify(services: Services, ask: Ask[VerifyOptions]) -> Response:
@@ -181,16 +183,25 @@ def _identified(face: Face | None, identification: Identification) -> Identified
     )
 
 
-def _enroll(services: Services, ask: Ask[EnrolOptions]) -> Response:
+def _enroll(services: Services, once: Once, ask: Ask[EnrolOptions]) -> Response:
     options = ask.options
     require(ask.pictures)
+    change = once.change(
+        options, ask.pictures, collection=options.collection, person=options.person
+    )
+    if change.answered:
+        return change.answered
     services.gallery.require_collection(options.collection)  # before the heavy work
     enrolment = accept(services, ask.pictures, options.faces)
-    person, stored, created = services.gallery.enrol(
-        options.collection,
-        options.person,
-        enrolment.faces,
-        name=options.name,
-        metadata=options.metadata,
-    )
-    return reply(answer(person, stored, enrolment, created=created), 201)
+
+    def enrol() -> EnrolAnswer:
+        person, stored, created = services.gallery.enrol(
+            options.collection,
+            options.person,
+            enrolment.faces,
+            name=options.name,
+            metadata=options.metadata,
+        )
+        return answer(person, stored, enrolment, created=created)
+
+    return change.make(enrol, 201)

@@ -1,11 +1,13 @@
 """Routes of the people of a collection and of their faces."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.api.deps import Services, ServicesDep, asks, reply
-from app.api.enrolment import accept, accept_embeddings, answer
+from app.api.deps import Services, ServicesDep, asks
+from app.api.enrolment import Enrolment, accept, accept_embeddings, answer
+from app.api.once import Once, OnceDep
 from app.api.openapi import TINY_PNG, body
 from app.api.options import FacesOptions, PersonOptions
 from app.api.pictures import require
@@ -36,10 +38,11 @@ async def create_person(
     request: Request,
     collection: str,
     services: ServicesDep,
+    once: OnceDep,
     ask: Annotated[Ask[PersonOptions], Depends(asks(PersonOptions))],
 ) -> Response:
     """A new person, with pictures or, for now, without; 409 when the id exists."""
-    return await services.door.work(request, _create_person, services, collection, ask)
+    return await services.door.work(request, _create_person, services, once, collection, ask)
 
 
 @router.get("")
@@ -60,24 +63,31 @@ def get_person(collection: str, person: str, services: ServicesDep) -> PersonOut
     return PersonOut.from_entity(services.gallery.person(collection, person))
 
 
-@router.patch("/{person}")
+@router.patch("/{person}", response_model=PersonOut)
 def update_person(
-    collection: str, person: str, patch: PersonPatch, services: ServicesDep
-) -> PersonOut:
+    collection: str, person: str, patch: PersonPatch, services: ServicesDep, once: OnceDep
+) -> Response:
     """What is not given stays; `metadata` is replaced as a whole."""
-    changed = services.gallery.update_person(
-        collection,
-        person,
-        name=UNCHANGED if patch.name is None else patch.name,
-        metadata=UNCHANGED if patch.metadata is None else patch.metadata,
-    )
-    return PersonOut.from_entity(changed)
+    change = once.change(patch, collection=collection, person=person)
+
+    def update() -> PersonOut:
+        changed = services.gallery.update_person(
+            collection,
+            person,
+            name=UNCHANGED if patch.name is None else patch.name,
+            metadata=UNCHANGED if patch.metadata is None else patch.metadata,
+        )
+        return PersonOut.from_entity(changed)
+
+    return change.answered or change.make(update, 200)
 
 
 @router.delete("/{person}", status_code=204)
-def delete_person(collection: str, person: str, services: ServicesDep) -> None:
+def delete_person(collection: str, person: str, services: ServicesDep, once: OnceDep) -> Response:
     """With every face, vector and crop."""
-    services.gallery.delete_person(collection, person)
+    change = once.change(collection=collection, person=person)
+    delete = partial(services.gallery.delete_person, collection, person)
+    return change.answered or change.make(delete, 204)
 
 
 @router.post(
@@ -91,10 +101,11 @@ async def add_faces(
     collection: str,
     person: str,
     services: ServicesDep,
+    once: OnceDep,
     ask: Annotated[Ask[FacesOptions], Depends(asks(FacesOptions))],
 ) -> Response:
     """More faces of a person, from pictures or embeddings; 404 when there is no such person."""
-    return await services.door.work(request, _add_faces, services, collection, person, ask)
+    return await services.door.work(request, _add_faces, services, once, collection, person, ask)
 
 
 @router.get("/{person}/faces")
@@ -104,8 +115,12 @@ def list_faces(collection: str, person: str, services: ServicesDep) -> StoredFac
 
 
 @router.delete("/{person}/faces/{face}", status_code=204)
-def delete_face(collection: str, person: str, face: FaceId, services: ServicesDep) -> None:
-    services.gallery.delete_face(collection, person, face)
+def delete_face(
+    collection: str, person: str, face: FaceId, services: ServicesDep, once: OnceDep
+) -> Response:
+    change = once.change(collection=collection, person=person)
+    delete = partial(services.gallery.delete_face, collection, person, face)
+    return change.answered or change.make(delete, 204)
 
 
 @router.get(
@@ -119,32 +134,45 @@ def get_crop(collection: str, person: str, face: FaceId, services: ServicesDep) 
     return Response(crop, media_type="image/png", headers={"cache-control": "no-store"})
 
 
-def _create_person(services: Services, collection: str, ask: Ask[PersonOptions]) -> Response:
+def _create_person(
+    services: Services, once: Once, collection: str, ask: Ask[PersonOptions]
+) -> Response:
     options = ask.options
+    change = once.change(options, ask.pictures, collection=collection, person=options.id)
+    if change.answered:
+        return change.answered
     services.gallery.require_collection(collection)  # before the heavy work
     enrolment = accept(services, ask.pictures, options.faces)
-    person, stored = services.gallery.create_person(
-        collection,
-        options.id,
-        options.name,
-        enrolment.faces,
-        metadata=options.metadata,
-    )
-    return reply(answer(person, stored, enrolment, created=True), 201)
+
+    def create() -> EnrolAnswer:
+        person, stored = services.gallery.create_person(
+            collection, options.id, options.name, enrolment.faces, metadata=options.metadata
+        )
+        return answer(person, stored, enrolment, created=True)
+
+    return change.make(create, 201)
 
 
 def _add_faces(
-    services: Services, collection: str, person: str, ask: Ask[FacesOptions]
+    services: Services, once: Once, collection: str, person: str, ask: Ask[FacesOptions]
 ) -> Response:
-    options = ask.options
+    change = once.change(ask.options, ask.pictures, collection=collection, person=person)
+    if change.answered:
+        return change.answered
     services.gallery.person(collection, person)  # before the heavy work
-    if options.embeddings is None:
+    enrolment = _accepted(services, ask)
+
+    def add() -> EnrolAnswer:
+        changed, stored = services.gallery.add_faces(collection, person, enrolment.faces)
+        return answer(changed, stored, enrolment, created=False)
+
+    return change.make(add, 201)
+
+
+def _accepted(services: Services, ask: Ask[FacesOptions]) -> Enrolment:
+    if ask.options.embeddings is None:
         require(ask.pictures)
-        enrolment = accept(services, ask.pictures, options.faces)
-    elif ask.pictures:
+        return accept(services, ask.pictures, ask.options.faces)
+    if ask.pictures:
         raise BadRequest("embeddings: given beside pictures; send one or the other")
-    else:
-        enrolment = accept_embeddings(services, options.embeddings)
-    stored = services.gallery.add_faces(collection, person, enrolment.faces)
-    changed = services.gallery.person(collection, person)
-    return reply(answer(changed, stored, enrolment, created=False), 201)
+    return accept_embeddings(services, ask.options.embeddings)

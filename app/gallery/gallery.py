@@ -5,12 +5,10 @@ by one thread at a time, from the transaction to the index, so both see them in 
 and searching go on meanwhile.
 """
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 import numpy as np
-from sqlalchemy import Connection
 
 from app.entities import (
     DEFAULT_COLLECTION,
@@ -24,8 +22,10 @@ from app.entities import (
     Verification,
 )
 from app.errors import BadRequest, Conflict, NotFound
+from app.gallery.changes import Changes
 from app.gallery.enrolment import add_faces, change_person, new_person, require_contract
 from app.gallery.lookups import checked_face, collection_of, known_person, person_of
+from app.gallery.once import KEEP_REPLIES, Mark, answered, remember
 from app.gallery.pages import Page, checked_limit, checked_search, cursor_after, place_of
 from app.gallery.projection import Projection, index_name
 from app.gallery.ranking import decide, rank_people
@@ -35,6 +35,7 @@ from app.index.base import Index
 from app.names import checked_description, checked_id
 from app.store import collection_rows, face_rows, journal, person_rows
 from app.store.collection_rows import CollectionRow
+from app.store.replies import Reply
 from app.store.store import Store
 
 MAX_TOP_K = 100
@@ -44,31 +45,57 @@ class Gallery:
     """Made ready to answer: the index equals the store, and the collection `default` exists."""
 
     def __init__(
-        self, store: Store, index: Index, contract: Contract, default_threshold: float
+        self,
+        store: Store,
+        index: Index,
+        contract: Contract,
+        default_threshold: float,
+        *,
+        keep_replies: timedelta = KEEP_REPLIES,
     ) -> None:
         self._store = store
         self._index = index
         self._contract = contract
         self._default_threshold = default_threshold
         self._projection = Projection(store, index, contract)
-        self._one_change = threading.Lock()
-        with self._change() as connection:
+        self._changes = Changes(store, self._projection)
+        self._keep_replies = keep_replies
+        with self._changes.begin() as connection:
             if collection_rows.find(connection, DEFAULT_COLLECTION) is None:
                 collection_rows.add(connection, DEFAULT_COLLECTION, contract)
         self.reconcile()
 
     def reconcile(self) -> None:
         """Make the index equal to the store again. May run at any time."""
-        with self._one_change:
+        with self._changes.none():
             self._projection.reconcile()
 
     def close(self) -> None:
         """May be called twice."""
-        with self._one_change:
+        with self._changes.none():
             # The store first: a search under way then fails, where an emptied index would have it
             # answer that nobody is known.
             self._store.close()
             self._index.close()
+
+    # Changes that may be sent again
+
+    def answered(self, mark: Mark) -> Reply | None:
+        """What was answered to this very request, if it was carried out before."""
+        with self._store.read() as connection:
+            return answered(connection, mark, self._keep_replies)
+
+    def once(self, mark: Mark, change: Callable[[], Reply]) -> tuple[Reply, bool]:
+        """The answer, and whether it is the stored one of a request that came before.
+
+        What `change` does to this gallery and the memory of its answer are one transaction.
+        """
+        with self._changes.begin() as connection:
+            if before := answered(connection, mark, self._keep_replies):
+                return before, True
+            reply = change()
+            remember(connection, mark, reply, self._keep_replies)
+            return reply, False
 
     # Collections
 
@@ -94,7 +121,7 @@ class Gallery:
         description: str = "",
     ) -> Collection:
         name = checked_id(name, "a collection's name")
-        with self._change() as connection:
+        with self._changes.begin() as connection:
             if collection_rows.find(connection, name) is not None:
                 raise Conflict(f"the collection {name!r} exists already")
             collection_rows.add(
@@ -105,7 +132,7 @@ class Gallery:
                 keep_crops=keep_crops,
                 description=checked_description(description),
             )
-        return self.collection(name)
+            return collection_rows.counted(connection, collection_of(connection, name).key)
 
     def update_collection(
         self,
@@ -123,13 +150,13 @@ class Gallery:
             values["keep_crops"] = keep_crops
         if description is not UNCHANGED:
             values["description"] = checked_description(description)
-        with self._change() as connection:
+        with self._changes.begin() as connection:
             key = collection_of(connection, name).key
             collection_rows.change(connection, key, values)
             return collection_rows.counted(connection, key)
 
     def delete_collection(self, name: str) -> None:
-        with self._change() as connection:
+        with self._changes.begin() as connection:
             row = collection_of(connection, name)
             if row.entity.name == DEFAULT_COLLECTION:
                 raise Conflict(
@@ -174,7 +201,7 @@ class Gallery:
         metadata: Mapping[str, str] | None = None,
     ) -> tuple[Person, tuple[StoredFace, ...]]:
         """Conflict when the person exists. Without a name the id is the name."""
-        with self._change() as connection:
+        with self._changes.begin() as connection:
             row = collection_of(connection, collection)
             if known_person(connection, row, id) is not None:
                 raise Conflict(f"the person {id!r} exists already in {row.entity.name!r}")
@@ -190,14 +217,14 @@ class Gallery:
         name: str | Unchanged = UNCHANGED,
         metadata: Mapping[str, str] | Unchanged = UNCHANGED,
     ) -> Person:
-        with self._change() as connection:
+        with self._changes.begin() as connection:
             row = collection_of(connection, collection)
             person = person_of(connection, row, id)
             change_person(connection, person, name, metadata)
             return person_of(connection, row, id).entity
 
     def delete_person(self, collection: str, id: str) -> None:
-        with self._change() as connection:
+        with self._changes.begin() as connection:
             person = person_of(connection, collection_of(connection, collection), id)
             journal.note_faces_of(connection, person.key)
             person_rows.remove(connection, person.key)
@@ -215,7 +242,7 @@ class Gallery:
         replaces the one there."""
         if not faces:
             raise BadRequest("an enrolment needs at least one face")
-        with self._change() as connection:
+        with self._changes.begin() as connection:
             row = collection_of(connection, collection)
             person = known_person(connection, row, id)
             created = person is None
@@ -235,12 +262,14 @@ class Gallery:
 
     def add_faces(
         self, collection: str, id: str, faces: Sequence[NewFace]
-    ) -> tuple[StoredFace, ...]:
+    ) -> tuple[Person, tuple[StoredFace, ...]]:
         if not faces:
             raise BadRequest("an enrolment needs at least one face")
-        with self._change() as connection:
+        with self._changes.begin() as connection:
             row = collection_of(connection, collection)
-            return add_faces(connection, row, person_of(connection, row, id), faces, self._contract)
+            person = person_of(connection, row, id)
+            stored = add_faces(connection, row, person, faces, self._contract)
+            return person_of(connection, row, id).entity, stored
 
     def faces(self, collection: str, id: str) -> tuple[StoredFace, ...]:
         with self._store.read() as connection:
@@ -248,7 +277,7 @@ class Gallery:
             return tuple(face_rows.of_person(connection, person.key))
 
     def delete_face(self, collection: str, id: str, face_id: int) -> None:
-        with self._change() as connection:
+        with self._changes.begin() as connection:
             row = collection_of(connection, collection)
             person = person_of(connection, row, id)
             if not face_rows.remove(connection, person.key, checked_face(face_id, id)):
@@ -278,7 +307,7 @@ class Gallery:
         if not 1 <= top_k <= MAX_TOP_K:
             raise BadRequest(f"top_k must be 1 to {MAX_TOP_K}")
         probes = unit_rows(embeddings, self._contract.dim)
-        self._catch_up()
+        self._changes.catch_up()
         with self._store.read() as connection:
             row = collection_of(connection, collection)
             require_contract(connection, row, self._contract)
@@ -308,20 +337,6 @@ class Gallery:
         """People and faces of all collections."""
         with self._store.read() as connection:
             return person_rows.count(connection), face_rows.count(connection)
-
-    @contextmanager
-    def _change(self) -> Iterator[Connection]:
-        """One change: a transaction, and the index that follows it."""
-        with self._one_change:
-            with self._store.write() as connection:
-                self._projection.forget_followed(connection)
-                yield connection
-            self._projection.follow()
-
-    def _catch_up(self) -> None:
-        if self._projection.behind:
-            with self._one_change:
-                self._projection.follow()
 
     def _threshold(self, row: CollectionRow, of_call: float | None) -> float:
         """The call's, else the collection's, else the model's."""

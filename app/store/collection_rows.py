@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from app.entities import Collection, Contract
-from app.store import erasure
+from app.store import erasure, replies
 from app.store.tables import collections, faces, people
 
 
@@ -101,6 +101,7 @@ def adopt(connection: Connection, key: int, contract: Contract) -> None:
 def remove(connection: Connection, key: int) -> None:
     """The collection with its people, faces and crops."""
     erasure.note(connection)
+    replies.erase_of_collection(connection, key)
     connection.execute(delete(collections).where(collections.c.id == key))
 
 

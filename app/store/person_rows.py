@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from app.entities import Person
-from app.store import erasure
+from app.store import erasure, replies
 from app.store.tables import collections, faces, people
 
 IDS_PER_QUERY = 10_000  # databases limit the parameters of a statement, SQLite to 32,766
@@ -72,6 +72,8 @@ def add(
 
 def change(connection: Connection, row: PersonRow, name: str, metadata: Mapping[str, str]) -> None:
     erasure.note(connection)
+    if (name, dict(metadata)) != (row.entity.name, dict(row.entity.metadata)):
+        replies.erase_of_person(connection, row.key)
     connection.execute(
         update(people)
         .where(people.c.id == row.key)
@@ -87,6 +89,7 @@ def change(connection: Connection, row: PersonRow, name: str, metadata: Mapping[
 def remove(connection: Connection, key: int) -> None:
     """The person with faces and crops."""
     erasure.note(connection)
+    replies.erase_of_person(connection, key)
     connection.execute(delete(people).where(people.c.id == key))
 
 

@@ -118,3 +118,20 @@ changes = Table(
     Column("face_id", Key),  # null: the collection as a whole
     sqlite_autoincrement=True,
 )
+
+# Answers to changes that may be repeated; see replies.py. No foreign keys: an answer that was
+# erased still says that its request was carried out.
+replies = Table(
+    "replies",
+    metadata,
+    Column("key", Text, primary_key=True),  # SHA-256 of the caller's Idempotency-Key
+    Column("request", Text, nullable=False),  # HMAC-SHA-256 of the request under that key
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary),  # null: erased
+    Column("collection_id", Key),
+    Column("person_id", Key),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "collection_id"),
+    Index(None, "person_id"),
+    Index(None, "created_at"),
+)

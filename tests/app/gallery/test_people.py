@@ -112,7 +112,7 @@ def test_a_deleted_face_is_found_no_more_and_its_id_stays_unused(gallery: Galler
     assert gallery.identify("default", vector(2)[None], threshold=0.9)[0].decision == "unknown"
     with pytest.raises(NotFound, match=str(two.id)):
         gallery.delete_face("default", "ann", two.id)
-    (three,) = gallery.add_faces("default", "ann", [face(2)])
+    _, (three,) = gallery.add_faces("default", "ann", [face(2)])
     assert three.id > two.id
 
 

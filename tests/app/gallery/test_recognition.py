@@ -110,7 +110,7 @@ def test_probes_that_are_no_embeddings_are_refused(gallery: Gallery, embeddings)
 
 def test_verify_takes_the_person_s_best_face(gallery: Gallery):
     enrol(gallery, ann=0.2, bob=1.0)
-    (better,) = gallery.add_faces("default", "ann", [NewFace(at_angle(0.6, 3))])
+    _, (better,) = gallery.add_faces("default", "ann", [NewFace(at_angle(0.6, 3))])
     answer = gallery.verify("default", "ann", PROBE)
     assert (answer.face, answer.same) == (better.id, True)
     assert answer.score == pytest.approx(0.6, abs=1e-6)

@@ -2,21 +2,25 @@
 
 import sqlite3
 import threading
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from app.errors import SettingsError
-from app.store import migrate, tables
+from app.store import collection_rows, migrate, tables
 from app.store.store import Store, sqlite_url
 
 BROKEN_STEP = '''
 """A step that fails half-way."""
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "9999", "0001"
+revision, down_revision = "9999", "0002"
 def upgrade():
     op.create_table("half", sa.Column("id", sa.Integer()))
     raise RuntimeError("half-way")
@@ -45,6 +49,31 @@ def test_keys_are_never_used_twice(store: Store, table: str):
     assert "AUTOINCREMENT" in made
 
 
+def test_a_database_of_the_first_version_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "faces.db"
+    with monkeypatch.context() as patch:
+        patch.setattr(ScriptDirectory, "get_current_head", lambda _: "0001")
+        patch.setattr(command, "upgrade", partial(_upgrade_to, "0001", command.upgrade))
+        Store(sqlite_url(file)).close()
+    assert "replies" not in names(file)
+    with closing(sqlite3.connect(file)) as plain, plain:
+        plain.execute(
+            "INSERT INTO collections (name, contract, model, dim, keep_crops, description,"
+            " created_at) VALUES ('old', 'c1', 'model', 4, 0, '', '2026-01-01 00:00:00')"
+        )
+    store = Store(sqlite_url(file))
+    with store.read() as connection:
+        assert [row.entity.name for row in collection_rows.listed(connection)] == ["old"]
+    store.close()
+    assert "replies" in names(file)
+
+
+def _upgrade_to(revision: str, upgrade, config, _head: str) -> None:
+    upgrade(config, revision)
+
+
 def test_starting_again_changes_nothing(tmp_path: Path):
     file = tmp_path / "faces.db"
     Store(sqlite_url(file)).close()
@@ -60,7 +89,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path):
         plain.execute("UPDATE alembic_version SET version_num = '7777'")
     plain.close()
     before = file.read_bytes()
-    with pytest.raises(SettingsError, match=r"newer version.*7777.*0001"):
+    with pytest.raises(SettingsError, match=r"newer version.*7777.*0002"):
         Store(sqlite_url(file))
     assert file.read_bytes() == before
 
@@ -70,7 +99,8 @@ def test_a_step_that_fails_leaves_the_schema_as_it_was(
 ):
     folder = tmp_path / "migrations"
     (folder / "versions").mkdir(parents=True)
-    for source in (migrate.FOLDER / "env.py", migrate.FOLDER / "versions" / "0001_first.py"):
+    steps = sorted((migrate.FOLDER / "versions").glob("0*.py"))
+    for source in (migrate.FOLDER / "env.py", *steps):
         (folder / source.relative_to(migrate.FOLDER)).write_text(source.read_text())
     (folder / "versions" / "9999_broken.py").write_text(BROKEN_STEP)
     monkeypatch.setattr(migrate, "FOLDER", folder)

@@ -1,0 +1,46 @@
+"""Changes, one at a time: each a transaction, and the index that follows it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from app.gallery.projection import Projection
+from app.store.store import Store
+
+
+class Changes:
+    def __init__(self, store: Store, projection: Projection) -> None:
+        self._store = store
+        self._projection = projection
+        self._one = threading.RLock()
+        self._begun: Connection | None = None  # of the thread that holds the lock
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A change begun inside another becomes a part of it: both are stored, or neither."""
+        with self._one:
+            if self._begun is not None:
+                yield self._begun
+                return
+            with self._store.write() as connection:
+                self._projection.forget_followed(connection)
+                self._begun = connection
+                try:
+                    yield connection
+                finally:
+                    self._begun = None
+            self._projection.follow()
+
+    @contextmanager
+    def none(self) -> Iterator[None]:
+        """While the block runs, nothing is changed."""
+        with self._one:
+            yield
+
+    def catch_up(self) -> None:
+        """Make good what the index missed, if anything."""
+        if self._projection.behind:
+            with self._one:
+                self._projection.follow()
