@@ -134,6 +134,46 @@ def people(
 
 
 @cli.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The tar file to write.")],
+    data: Data = None,
+    url: Url = None,
+) -> None:
+    """Write everything that is stored to one file, from a running service too."""
+    from app.commands import backup as command
+    from app.settings import read_settings
+
+    service = _service(url, data)
+    if service:
+        manifest = command.from_service(file, service, os.environ.get("FACE_KEY"))
+    else:
+        manifest = command.from_folder(file, read_settings({"data_dir": data}))
+    typer.echo(command.sentence(manifest))
+
+
+@cli.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `face backup` wrote.")],
+    data: Data = None,
+) -> None:
+    """Make a data folder of a backup; a folder that holds anything is refused."""
+    from app.commands import backup as command
+    from app.settings import read_settings
+
+    typer.echo(command.sentence(command.restore(file, read_settings({"data_dir": data}))))
+
+
+@cli.command("verify-backup")
+def verify_backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `face backup` wrote.")],
+) -> None:
+    """Prove that a backup is whole and can be restored."""
+    from app.commands import backup as command
+
+    typer.echo(command.sentence(command.verify(file)))
+
+
+@cli.command()
 def doctor(data: Data = None, url: Url = None) -> None:
     """Check every part and say how to mend it."""
     from app.commands import doctor as command

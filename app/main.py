@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 import uvicorn
 from fastapi import FastAPI
 
-from app.api import collection, handlers, identity, images, openapi, people, system
+from app.api import collection, handlers, identity, images, maintenance, openapi, people, system
 from app.api.access import Access
 from app.api.deps import Services
 from app.api.door import Door
@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
-    for routes in (images, identity, collection, people, system):
+    for routes in (images, identity, collection, people, maintenance, system):
         app.include_router(routes.router)
     system.mount_assets(app)
     openapi.install(app)

@@ -2,7 +2,8 @@
 
 import fcntl
 import ipaddress
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -68,6 +69,22 @@ def build_gallery(settings: Settings, analyzer: Analyzer) -> Gallery:
         gallery = _LockedGallery(store, index, analyzer.contract, threshold, keep, lock)
         opened.pop_all()
     return gallery
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[Store]:
+    """The store of a data folder alone, for what needs no networks."""
+    if not settings.database.is_file():
+        raise SettingsError(f"FACE_DATA_DIR={settings.data_dir}: nothing is stored there")
+    lock = FolderLock(settings.data_dir)
+    try:
+        store = Store(sqlite_url(settings.database))
+        try:
+            yield store
+        finally:
+            store.close()
+    finally:
+        lock.release()
 
 
 def check_binding(settings: Settings) -> None:

@@ -198,7 +198,10 @@ class Trial:
         if answer.headers.get("idempotency-replayed", "false") != str(done).lower():
             self.faults.append(f"{known.person}: {request.method} done twice, or never")
         self.counts["sent again, were done" if done else "sent again, were not done"] += 1
-        self._note(known, request, answer)
+        if not done:
+            self._note(known, request, answer)
+        elif not answer.is_success:
+            self.faults.append(f"{request.method} {request.path}: {answer.text}")
 
 
 def _send(http: httpx.Client, request: Request) -> httpx.Response:

@@ -26,13 +26,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors"},
     "sessions": BASE,
     **dict.fromkeys(ADAPTERS, BASE | ENGINE),
+    "archive": BASE | {"store"},
     "pipeline": BASE | ADAPTERS,
-    "gallery": BASE | {"index", "store"},
+    "gallery": BASE | {"index", "store", "archive"},
     "api": BASE | {"pipeline", "gallery"},  # asks the gallery, never a back-end
     "wiring": BASE | ADAPTERS | {"pipeline", "gallery"},  # the only one to name back-ends
     "main": BASE | {"pipeline", "gallery", "api", "wiring"},
     "client": BASE | {"api"},  # parses with the schemas
-    "commands": SERVICE | {"pipeline", "gallery", "api", "client"},
+    "commands": SERVICE | {"archive", "pipeline", "gallery", "api", "client"},
     "cli": SERVICE | {"commands"},
 }
 

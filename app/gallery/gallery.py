@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from app.archive.backup import Backup, backup_of
 from app.entities import (
     DEFAULT_COLLECTION,
     Collection,
@@ -77,6 +78,11 @@ class Gallery:
             # answer that nobody is known.
             self._store.close()
             self._index.close()
+
+    def backup(self) -> Backup:
+        """All that is stored now. Changes and searches go on meanwhile."""
+        with self._store.snapshot() as file:
+            return backup_of(file)
 
     # Changes that may be sent again
 

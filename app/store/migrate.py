@@ -13,19 +13,32 @@ from app.errors import SettingsError
 FOLDER = Path(__file__).parent / "migrations"
 
 
+def known() -> set[str]:
+    """Every revision that this version can open."""
+    return _revisions(ScriptDirectory.from_config(_config()))
+
+
 def migrate(connection: Connection) -> None:
     """`connection` is in a transaction that holds the write lock, so a second process waits."""
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    config = _config()
     config.attributes["connection"] = connection
     script = ScriptDirectory.from_config(config)
     found = MigrationContext.configure(connection).get_current_revision()
-    known = {revision.revision for revision in script.walk_revisions()}
-    if found is not None and found not in known:
+    if found is not None and found not in _revisions(script):
         raise SettingsError(
             f"the data was written by a newer version (schema {found}; this version knows up to "
             f"{script.get_current_head()}): start that version, or restore a backup"
         )
     if found != script.get_current_head():
         command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _revisions(script: ScriptDirectory) -> set[str]:
+    return {revision.revision for revision in script.walk_revisions()}

@@ -8,6 +8,7 @@ large. `user_version` remembers that a rebuild is due; it is set in the erasing 
 """
 
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
@@ -71,6 +72,12 @@ def finish_erasure(engine: Engine, *, at_start: bool = False) -> bool:
             return _number(connection, "wal_checkpoint(TRUNCATE)") == 0
     except exc.SQLAlchemyError:
         return False
+
+
+def copy_into(engine: Engine, file: Path) -> None:
+    """All that is committed now, in a new file without free pages. Changes go on meanwhile."""
+    with engine.execution_options(**{BEGIN: None}).connect() as connection:
+        connection.exec_driver_sql("VACUUM INTO ?", (str(file),))
 
 
 def _number(connection: Connection, pragma: str) -> int:

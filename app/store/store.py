@@ -30,6 +30,8 @@ class Store:
         self._engine = _open(url)
         self._writer = sqlite.writing(self._engine)
         self._one_writer = threading.Lock()
+        self._one_snapshot = threading.Lock()
+        self._snapshot = Path(f"{self._engine.url.database}.snapshot")
         self._erasing = False  # an erasure waits for a reader to let go of the log
         self._closed = False
         try:
@@ -38,7 +40,8 @@ class Store:
         except BaseException:
             self.close()
             raise
-        # What an earlier process erased and had no time to finish.
+        # What an earlier process copied, or erased, and had no time to finish.
+        self._snapshot.unlink(missing_ok=True)
         sqlite.finish_erasure(self._engine, at_start=True)
 
     @contextmanager
@@ -59,6 +62,18 @@ class Store:
                     sqlite.mark_erasure(connection)
             if erases or self._erasing:
                 self._erasing = not sqlite.finish_erasure(self._engine)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Path]:
+        """A file with all that is committed now; it is gone after the block."""
+        self._require_open()
+        with translated(), self._one_snapshot:
+            self._snapshot.unlink(missing_ok=True)
+            try:
+                sqlite.copy_into(self._engine, self._snapshot)
+                yield self._snapshot
+            finally:
+                self._snapshot.unlink(missing_ok=True)
 
     def close(self) -> None:
         """May be called twice. The last connection's end also empties the write-ahead log."""

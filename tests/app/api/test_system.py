@@ -24,6 +24,7 @@ OPERATIONS = {
     "/health/ready": {"get"},
     "/models": {"get"},
     "/metrics": {"get"},
+    "/backup": {"post"},
 }
 
 
