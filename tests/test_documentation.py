@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from app.api import collection, identity, images, options, people, system
+from app.api.handlers import CODES
 from app.cli import cli
 from app.settings import CLIENT_VARIABLES, PREFIX, Settings
 
@@ -51,5 +53,58 @@ def test_every_make_target_of_a_page_exists(text: str):
 
 
 def test_every_command_of_a_page_exists(text: str):
-    named = re.findall(r"(?:`|\.venv/bin/|^ {4})face ([a-z]+)", text, re.MULTILINE)
+    named = re.findall(r"(?:`|\.venv/bin/|^ {4})face ([a-z-]+)", text, re.MULTILINE)
     assert set(named) <= set(get_command(cli).commands)
+
+
+def test_every_setting_is_documented_with_its_default():
+    text = (ROOT / "docs/settings.md").read_text()
+    rows = re.findall(r"^\| `(FACE_\w+)` \| (?:`([^`]*)` )?\|", text, re.M)
+    documented = {name: default for name, default in rows if name not in CLIENT_VARIABLES}
+    made = Settings()  # a default that is text, number or path is compared as its field reads it
+    given = {name.removeprefix(PREFIX).lower(): text or None for name, text in documented.items()}
+    assert given.keys() == Settings.model_fields.keys()
+    assert Settings(**given) == made
+    assert all(f"| `{name}` |" in text for name in CLIENT_VARIABLES)
+
+
+def sections() -> dict[str, str]:
+    """`POST /detect` -> what the page says of it."""
+    _, *found = re.split(r"^### (.+)$", (ROOT / "docs/api.md").read_text(), flags=re.M)
+    texts = [text.split("\n## ")[0] for text in found[1::2]]
+    return dict(zip(found[::2], texts, strict=True))
+
+
+def test_every_operation_is_documented():
+    offered = {
+        f"{method} {route.path}"
+        for part in (images, identity, collection, people, system)
+        for route in part.router.routes
+        if route.include_in_schema
+        for method in route.methods
+    }
+    assert set(sections()) == offered
+
+
+@pytest.mark.parametrize(
+    ("operation", "model"),
+    [
+        ("POST /detect", options.DetectOptions),
+        ("POST /align", options.AlignOptions),
+        ("POST /embed", options.EmbedOptions),
+        ("POST /verify", options.VerifyOptions),
+        ("POST /identify", options.IdentifyOptions),
+        ("POST /enroll", options.EnrolOptions),
+        ("POST /collections/{collection}/people", options.PersonOptions),
+        ("POST /collections/{collection}/people/{person}/faces", options.FacesOptions),
+    ],
+)
+def test_every_option_of_an_operation_is_documented(operation: str, model: type[options.Options]):
+    rows = re.findall(r"^\| `(\w+)` \|", sections()[operation], re.M)
+    assert set(rows) == set(model.model_fields)
+
+
+def test_every_code_of_a_problem_is_documented():
+    table = (ROOT / "docs/api.md").read_text().split("## Errors")[1]
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", table, re.M)
+    assert {code: int(status) for code, status in rows} == CODES
