@@ -1,4 +1,4 @@
-"""The commands of docs/api.md, run in their order at a service: each answers as the page says."""
+"""docs/api.md against a service: its operations, and its commands run in their order."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image as Pil
 
@@ -34,6 +35,12 @@ def shape(value: Any) -> Any:
 def service(tiny_model: Path, tmp_path: Path) -> Iterator[str]:
     with running(Settings(data_dir=tmp_path / "data", model_file=tiny_model, threads=1)) as url:
         yield url
+
+
+def test_every_operation_has_a_section(http: httpx.Client):
+    paths = http.get("/openapi.json").json()["paths"]
+    offered = {f"{method.upper()} {path}" for path, found in paths.items() for method in found}
+    assert set(re.findall(r"^### (.+)$", PAGE.read_text(), re.MULTILINE)) == offered
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is absent")
