@@ -174,6 +174,27 @@ def verify_backup(
 
 
 @cli.command()
+def fsck(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+    data: Data = None,
+    url: Url = None,
+) -> None:
+    """Check that what is stored is whole, and that the index agrees with it."""
+    from app.commands import fsck as command
+    from app.commands.output import print_table
+    from app.settings import read_settings
+
+    service = _service(url, data)
+    if service:
+        findings = command.at_service(service, os.environ.get("FACE_KEY"), repair=repair)
+    else:
+        findings = command.here(read_settings({"data_dir": data}), repair=repair)
+    print_table(command.table(findings))
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+@cli.command()
 def doctor(data: Data = None, url: Url = None) -> None:
     """Check every part and say how to mend it."""
     from app.commands import doctor as command

@@ -19,6 +19,7 @@ from app.api.schemas import (
     EmbedAnswer,
     EnrolAnswer,
     FaceOut,
+    FsckAnswer,
     Health,
     IdentifyAnswer,
     ModelList,
@@ -250,6 +251,10 @@ class FaceClient:
     def models(self) -> ModelList:
         return _parse(ModelList, self._send("GET", "/models"))
 
+    def fsck(self, *, repair: bool = False) -> FsckAnswer:
+        params = _form(repair=repair)
+        return _parse(FsckAnswer, self._send("POST", "/fsck", params=params, timeout=None))
+
     def backup(self, file: IO[bytes]) -> None:
         """Write a backup of the whole service to `file`. What is there may be cut when this raises.
 
@@ -282,10 +287,12 @@ class FaceClient:
         params: Form | None = None,
         data: Form | None = None,
         files: list[tuple[str, tuple[str, bytes]]] | None = None,
+        timeout: float | EllipsisType | None = ...,
     ) -> httpx.Response:
+        patience = httpx.USE_CLIENT_DEFAULT if timeout is ... else timeout
         try:
             answer = self._http.request(
-                method, path, json=json, params=params, data=data, files=files
+                method, path, json=json, params=params, data=data, files=files, timeout=patience
             )
         except httpx.HTTPError as exc:
             raise ClientError("unreachable", f"{self.url} does not answer: {exc}", 0) from exc

@@ -1,9 +1,12 @@
 """Routes for whoever runs the service."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.deps import ServicesDep
+from app.api.schemas import FindingOut, FsckAnswer
 
 router = APIRouter(tags=["service"])
 TAR = "application/x-tar"
@@ -24,3 +27,20 @@ def backup(services: ServicesDep) -> Response:
         "cache-control": "no-store",
     }
     return StreamingResponse(taken.stream(), media_type=TAR, headers=headers)
+
+
+@router.post("/fsck")
+def fsck(
+    services: ServicesDep,
+    repair: Annotated[bool, Query(description="mend journal and index from the store")] = False,
+) -> FsckAnswer:
+    """Whether store, vectors, crops, journal and index are whole and agree.
+
+    Reads everything; changes wait until it is done, searches do not.
+    """
+    findings = services.gallery.inspect(repair=repair)
+    shown = [
+        FindingOut(part=f.part, ok=f.ok, faults=f.faults, mended=f.mended, said=f.said)
+        for f in findings
+    ]
+    return FsckAnswer(ok=all(f.ok for f in findings), findings=shown)

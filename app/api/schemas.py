@@ -308,6 +308,19 @@ class Health(Schema):
     status: Literal["ok"]
 
 
+class FindingOut(Schema):
+    part: Literal["store", "vectors", "crops", "journal", "index"]
+    ok: bool = Field(description="nothing was wrong, or it was mended")
+    faults: int
+    mended: bool
+    said: str
+
+
+class FsckAnswer(Schema):
+    ok: bool
+    findings: list[FindingOut]
+
+
 class ModelOut(Schema):
     name: str
     task: Literal["detector", "embedder"]

@@ -25,6 +25,7 @@ from app.entities import (
 from app.errors import BadRequest, Conflict, NotFound
 from app.gallery.changes import Changes
 from app.gallery.enrolment import add_faces, change_person, new_person, require_contract
+from app.gallery.inspection import Finding, Inspection
 from app.gallery.lookups import checked_face, collection_of, known_person, person_of
 from app.gallery.once import KEEP_REPLIES, Mark, answered, remember
 from app.gallery.pages import Page, checked_limit, checked_search, cursor_after, place_of
@@ -79,6 +80,12 @@ class Gallery:
             self._store.close()
             self._index.close()
 
+    def inspect(self, *, repair: bool = False) -> list[Finding]:
+        """Whether store and index are whole and agree. Changes wait meanwhile, searches do not."""
+        with self._changes.none():
+            inspection = Inspection(self._store, self._index, self._contract, self._projection)
+            return inspection.run(repair=repair)
+
     def backup(self) -> Backup:
         """All that is stored now. Changes and searches go on meanwhile."""
         with self._store.snapshot() as file:
@@ -117,6 +124,11 @@ class Gallery:
         """NotFound unless it exists; `collection` also counts, which takes longer."""
         with self._store.read() as connection:
             collection_of(connection, name)
+
+    def threshold(self, collection: str, of_call: float | None = None) -> float:
+        """What a score is held against there: the call's, else the collection's, else the model's."""
+        with self._store.read() as connection:
+            return self._threshold(collection_of(connection, collection), of_call)
 
     def create_collection(
         self,

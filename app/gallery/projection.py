@@ -46,7 +46,7 @@ class Projection:
             with self._store.read() as connection:
                 stored = face_rows.count(connection, key)
             if self._index.count(index_name(key)) != stored:
-                self._rebuild(key)
+                self.rebuild(key)
 
     def follow(self) -> None:
         """Follow the journal to its end."""
@@ -66,6 +66,24 @@ class Projection:
 
     def forget_followed(self, connection: Connection) -> None:
         journal.forget(connection, self._followed)
+
+    def rebuild(self, key: int) -> None:
+        """From nothing; searches meanwhile find a part of it."""
+        self._index.drop(index_name(key))
+        last = 0
+        while True:
+            # A short transaction for each step: a long one would keep the log from being emptied.
+            with self._store.read() as connection:
+                step = face_rows.vectors_after(connection, key, last, CHUNK)
+            if len(step.ids) == 0:
+                return
+            self._index.add(index_name(key), step.ids, step.embeddings)
+            last = int(step.ids[-1])
+
+    def waiting(self) -> int:
+        """Entries that the index has not followed."""
+        with self._store.read() as connection:
+            return journal.count(connection, self._followed)
 
     def _next_entries(self) -> list[Entry]:
         with self._store.read() as connection:
@@ -88,15 +106,3 @@ class Projection:
         gone = ids.difference(stored.ids.tolist())
         self._index.remove(index_name(key), np.fromiter(gone, np.int64, len(gone)))
         self._index.add(index_name(key), stored.ids, stored.embeddings)
-
-    def _rebuild(self, key: int) -> None:
-        self._index.drop(index_name(key))
-        last = 0
-        while True:
-            # A short transaction for each step: a long one would keep the log from being emptied.
-            with self._store.read() as connection:
-                step = face_rows.vectors_after(connection, key, last, CHUNK)
-            if len(step.ids) == 0:
-                return
-            self._index.add(index_name(key), step.ids, step.embeddings)
-            last = int(step.ids[-1])

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from app.entities import Floats, StoredFace
+from app.errors import Unavailable
 from app.store import erasure
 from app.store.tables import collections, crops, faces, people
 
@@ -93,6 +94,19 @@ def vectors_after(connection: Connection, collection_key: int, after: int, limit
     )
 
 
+def of_another_size(connection: Connection, collection_key: int, dim: int) -> list[int]:
+    """Ids of faces whose vector cannot be one of `dim` numbers: the file was damaged."""
+    wrong = func.length(faces.c.embedding) != dim * VECTOR.itemsize
+    query = select(faces.c.id).where(faces.c.collection_id == collection_key, wrong)
+    return list(connection.execute(query).scalars())
+
+
+def crops_after(connection: Connection, after: int, limit: int) -> list[tuple[int, bytes]]:
+    """(face id, PNG) of up to `limit` crops, by id: one step of a walk over all."""
+    query = select(crops).where(crops.c.face_id > after).order_by(crops.c.face_id).limit(limit)
+    return [(row.face_id, bytes(row.png)) for row in connection.execute(query)]
+
+
 def count(connection: Connection, collection_key: int | None = None) -> int:
     """Faces of a collection, or of all."""
     query = select(func.count()).select_from(faces)
@@ -108,6 +122,8 @@ def _vectors() -> Select[Any]:
 def _read(connection: Connection, query: Select[Any]) -> Vectors:
     rows = connection.execute(query).all()
     ids = np.fromiter((row.id for row in rows), np.int64, len(rows))
+    if len({len(row.embedding) for row in rows}) > 1:
+        raise Unavailable("a stored vector is damaged: restore a backup")
     flat = np.frombuffer(b"".join(row.embedding for row in rows), VECTOR)
     return Vectors(ids, flat.astype(np.float32, copy=False).reshape(len(rows), -1 if rows else 0))
 

@@ -9,7 +9,7 @@ the index has followed; a process killed in between leaves it for the next start
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from app.store.tables import changes, faces
 
@@ -46,6 +46,11 @@ def entries(connection: Connection, after: int, limit: int) -> list[Entry]:
         select(changes).where(changes.c.id > after).order_by(changes.c.id).limit(limit)
     )
     return [Entry(row.id, row.collection_id, row.face_id) for row in rows]
+
+
+def count(connection: Connection, after: int) -> int:
+    query = select(func.count()).select_from(changes).where(changes.c.id > after)
+    return int(connection.execute(query).scalar_one())
 
 
 def forget(connection: Connection, up_to: int) -> None:

@@ -74,6 +74,16 @@ def finish_erasure(engine: Engine, *, at_start: bool = False) -> bool:
         return False
 
 
+def faults(connection: Connection) -> list[str]:
+    """What is damaged in the file, page by page; nothing for a whole one."""
+    said = connection.exec_driver_sql("PRAGMA integrity_check(10)").scalars().all()
+    orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return [
+        *(line for line in said if line != "ok"),
+        *(f"a row of {row[0]} belongs to nothing" for row in orphans[:10]),
+    ]
+
+
 def copy_into(engine: Engine, file: Path) -> None:
     """All that is committed now, in a new file without free pages. Changes go on meanwhile."""
     with engine.execution_options(**{BEGIN: None}).connect() as connection:

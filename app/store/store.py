@@ -63,6 +63,11 @@ class Store:
             if erases or self._erasing:
                 self._erasing = not sqlite.finish_erasure(self._engine)
 
+    def faults(self) -> list[str]:
+        """What is damaged in the database itself; reads all of it."""
+        with self.read() as connection:
+            return sqlite.faults(connection)
+
     @contextmanager
     def snapshot(self) -> Iterator[Path]:
         """A file with all that is committed now; it is gone after the block."""

@@ -25,6 +25,7 @@ OPERATIONS = {
     "/models": {"get"},
     "/metrics": {"get"},
     "/backup": {"post"},
+    "/fsck": {"post"},
 }
 
 

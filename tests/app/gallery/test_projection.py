@@ -105,7 +105,7 @@ def test_an_index_that_outlived_the_process_is_followed_up_not_rebuilt(
     def rebuild(*_: object) -> None:
         raise AssertionError("rebuilt")
 
-    monkeypatch.setattr(projection.Projection, "_rebuild", rebuild)
+    monkeypatch.setattr(projection.Projection, "rebuild", rebuild)
     again = gallery_of(store, index)  # as a new process finds it
     assert [best(again, seed) for seed in range(1, 6)] == [None, None, "bob", "cat", "cat"]
 
