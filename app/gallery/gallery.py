@@ -130,6 +130,11 @@ class Gallery:
         with self._store.read() as connection:
             return self._threshold(collection_of(connection, collection), of_call)
 
+    def threshold(self, collection: str, of_call: float | None = None) -> float:
+        """What a score is held against: the call's, else the collection's, else the model's."""
+        with self._store.read() as connection:
+            return self._threshold(collection_of(connection, collection), of_call)
+
     def create_collection(
         self,
         name: str,
