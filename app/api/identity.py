@@ -82,15 +82,17 @@ def _verify(services: Services, ask: Ask[VerifyOptions]) -> Response:
     wanted = 1 if options.person is not None else 2
     if len(ask.pictures) != wanted:
         raise BadRequest("image: two pictures are compared, or one picture with a person")
+    # Before the heavy work: the collection must exist, and the person.
+    threshold = services.gallery.threshold(options.collection, options.threshold)
     if options.person is not None:
-        services.gallery.person(options.collection, options.person)  # before the heavy work
+        services.gallery.person(options.collection, options.person)
     probes = [_one_embedding(services, ask, index) for index in range(wanted)]
     if options.person is not None:
         verification = services.gallery.verify(
-            options.collection, options.person, probes[0], threshold=options.threshold
+            options.collection, options.person, probes[0], threshold=threshold
         )
     else:
-        verification = _compared(probes[0], probes[1], _threshold(services, options.threshold))
+        verification = _compared(probes[0], probes[1], threshold)
     shown = VerifyAnswer.from_entity(verification, services.analyzer.contract.model)
     metrics.DECISIONS.labels("verify", shown.decision).inc()
     return reply(shown)
@@ -108,13 +110,6 @@ def _one_embedding(services: Services, ask: Ask[VerifyOptions], index: int) -> F
     assert not isinstance(faces, ImageError)
     assert faces[0].embedding is not None
     return faces[0].embedding
-
-
-def _threshold(services: Services, given: float | None) -> float:
-    for threshold in (given, services.settings.threshold):
-        if threshold is not None:
-            return threshold
-    return services.analyzer.card.threshold
 
 
 def _compared(first: Floats, second: Floats, threshold: float) -> Verification:

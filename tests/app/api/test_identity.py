@@ -109,6 +109,15 @@ def test_verify_two_pictures(http):
     assert (answer["same"], answer["decision"], answer["threshold"]) == (False, "different", 0.9)
 
 
+def test_verify_of_two_pictures_goes_by_the_collections_threshold(http, collection):
+    http.patch(f"/collections/{collection}", json={"threshold": 0.87})
+    form = {"files": [("image", photos.one_face()), ("image", photos.one_face())]}
+    answer = http.post("/verify", **form, data={"collection": collection}).json()
+    assert answer["threshold"] == 0.87
+    answer = http.post("/verify", **form, data={"collection": "nobody"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 def test_verify_a_picture_against_a_person(http, collection):
     face = enroll(http, collection, "ada", photos.one_face()).json()["accepted"][0]["face"]["id"]
     data = {"person": "ada", "collection": collection}
