@@ -126,11 +126,6 @@ class Gallery:
             collection_of(connection, name)
 
     def threshold(self, collection: str, of_call: float | None = None) -> float:
-        """What a score is held against there: the call's, else the collection's, else the model's."""
-        with self._store.read() as connection:
-            return self._threshold(collection_of(connection, collection), of_call)
-
-    def threshold(self, collection: str, of_call: float | None = None) -> float:
         """What a score is held against: the call's, else the collection's, else the model's."""
         with self._store.read() as connection:
             return self._threshold(collection_of(connection, collection), of_call)
