@@ -174,6 +174,36 @@ def verify_backup(
 
 
 @cli.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder to write.")],
+    data: Data = None,
+    url: Url = None,
+) -> None:
+    """Write everything that is stored as JSON Lines and NumPy, for other programs."""
+    from app.commands import export as command
+    from app.settings import read_settings
+
+    service, settings = _service(url, data), read_settings({"data_dir": data})
+    if service:
+        manifest = command.from_service(folder, service, os.environ.get("FACE_KEY"), settings)
+    else:
+        manifest = command.from_folder(folder, settings)
+    typer.echo(command.sentence(manifest))
+
+
+@cli.command("import")
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `face export` wrote.")],
+    data: Data = None,
+) -> None:
+    """Take an export into a data folder, whole or not at all."""
+    from app.commands import export as command
+    from app.settings import read_settings
+
+    typer.echo(command.sentence(command.take(folder, read_settings({"data_dir": data}))))
+
+
+@cli.command()
 def fsck(
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
     data: Data = None,

@@ -72,9 +72,9 @@ def build_gallery(settings: Settings, analyzer: Analyzer) -> Gallery:
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[Store]:
+def open_store(settings: Settings, *, create: bool = False) -> Iterator[Store]:
     """The store of a data folder alone, for what needs no networks."""
-    if not settings.database.is_file():
+    if not create and not settings.database.is_file():
         raise SettingsError(f"FACE_DATA_DIR={settings.data_dir}: nothing is stored there")
     lock = FolderLock(settings.data_dir)
     try:

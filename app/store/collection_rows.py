@@ -68,6 +68,7 @@ def add(
     threshold: float | None = None,
     keep_crops: bool = False,
     description: str = "",
+    created_at: datetime | None = None,
 ) -> None:
     connection.execute(
         insert(collections).values(
@@ -78,7 +79,7 @@ def add(
             threshold=threshold,
             keep_crops=keep_crops,
             description=description,
-            created_at=datetime.now(UTC),
+            created_at=created_at or datetime.now(UTC),
         )
     )
 

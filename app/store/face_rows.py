@@ -22,6 +22,7 @@ class FaceToAdd:
     embedding: Floats  # (D,) of unit length
     quality: float | None
     png: bytes | None  # the crop, where it is kept
+    created_at: datetime | None = None  # now
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ def add(
             person_id=person_key,
             embedding=face.embedding.astype(VECTOR).tobytes(),
             quality=face.quality,
-            created_at=datetime.now(UTC),
+            created_at=face.created_at or datetime.now(UTC),
         )
         face_id = int(connection.execute(row.returning(faces.c.id)).scalar_one())
         if face.png is not None:

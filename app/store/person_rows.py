@@ -55,17 +55,18 @@ def add(
     person: str,
     name: str,
     metadata: Mapping[str, str],
+    times: tuple[datetime, datetime] | None = None,
 ) -> int:
-    """The new person's key."""
-    now = datetime.now(UTC)
+    """The new person's key. `times`: created and updated at; now."""
+    created_at, updated_at = times or (datetime.now(UTC),) * 2
     row = insert(people).values(
         collection_id=collection_key,
         person=person,
         name=name,
         folded=_searched(person, name),
         metadata=dict(metadata),
-        created_at=now,
-        updated_at=now,
+        created_at=created_at,
+        updated_at=updated_at,
     )
     return int(connection.execute(row.returning(people.c.id)).scalar_one())
 
