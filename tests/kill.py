@@ -10,25 +10,22 @@ what the store lists.
 """
 
 import argparse
-import os
 import random
-import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 
 from tests.ledger import Faces, Known, Request, embedding
-from tests.tiny_model import write_tiny_model
+from tests.process import environment_in, served
 
-ROOT = Path(__file__).parents[1]
 PEOPLE = "/collections/default/people"
 CLIENTS = 4
 PEOPLE_PER_CLIENT = 5
@@ -47,13 +44,7 @@ class Trial:
         self._chance = random.Random(seed)
         self._answered = threading.Semaphore(0)
         self._least = least
-        self._environment = {
-            **os.environ,
-            "FACE_DATA_DIR": str(folder / "data"),
-            "FACE_MODEL_FILE": str(write_tiny_model(folder / "tiny.onnx")),
-            "FACE_PORT": "0",
-            "FACE_THREADS": "1",
-        }
+        self._environment = environment_in(folder)
         self._known: dict[str, Known] = {}
         self._gone: list[set[int]] = []  # per round, seeds of deleted faces
         self._seeds = iter(range(1, 10**9))
@@ -68,27 +59,8 @@ class Trial:
         with self._service() as (url, _):
             self._compare(url, self._gone)
 
-    @contextmanager
-    def _service(self) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-        command = [sys.executable, "-m", "app.cli", "serve"]
-        with (
-            (self._folder / "log").open("w") as log,
-            subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=self._environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            ) as process,
-        ):
-            try:
-                assert process.stdout is not None
-                said = re.search(r"http://[\d.:]+", process.stdout.readline())
-                assert said, (self._folder / "log").read_text()
-                yield said[0], process
-            finally:
-                process.kill()
+    def _service(self) -> AbstractContextManager[tuple[str, subprocess.Popen[str]]]:
+        return served(self._environment, self._folder / "log")
 
     # Changes
 
