@@ -124,10 +124,12 @@ def unpack(backup: Path, database: Path) -> Manifest:
             raise BadRequest("its manifest speaks of another database")
         if facts.schema not in migrate.known():
             raise BadRequest("it was made by a newer version of this service")
-    except (BadRequest, OSError, tarfile.TarError, ValidationError) as exc:
+    except OSError as exc:
         database.unlink(missing_ok=True)
-        said = exc if isinstance(exc, BadRequest) else "it cannot be read, or is not a backup"
-        said = exc.strerror if isinstance(exc, OSError) and exc.strerror else said
+        raise BadRequest(f"{backup.name} cannot be unpacked: {exc.strerror}") from exc
+    except (BadRequest, tarfile.TarError, ValidationError) as exc:
+        database.unlink(missing_ok=True)
+        said = exc if isinstance(exc, BadRequest) else "it is cut, or of another form"
         raise BadRequest(f"{backup.name} is not a whole backup: {said}") from exc
     return manifest
 

@@ -3,9 +3,11 @@
 One line of JSON per step, on disk before the next step: `began` before a picture is handed over,
 `done` or `refused` after the answer. So a picture that is `done` was acknowledged, one without a
 line was never sent, and of one that only `began` just the service can say whether it is stored.
-Steps of a person who is no longer there are `forgotten`.
+Steps of a person who is no longer there are `forgotten`. People stand in it as hashes: whoever is
+deleted from the gallery can be read nowhere else either.
 """
 
+import hashlib
 import json
 import os
 from collections import defaultdict
@@ -31,7 +33,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._lock = Lock()
-        self._steps: defaultdict[Owner, dict[str, Step]] = defaultdict(dict)
+        self._steps: defaultdict[str, dict[str, Step]] = defaultdict(dict)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
@@ -46,31 +48,31 @@ class Journal:
 
     def _read(self, line: bytes) -> None:
         try:
-            *owner, sha256, step = json.loads(line)
+            owner, sha256, step = json.loads(line)
             if step in get_args(Step):
-                self._steps[Owner(*owner)][sha256] = step
+                self._steps[owner][sha256] = step
         except (ValueError, TypeError):
             pass  # torn: the step was not acknowledged to anyone, the one before it stands
 
     def step(self, owner: Owner, sha256: str) -> Step | None:
         """The last step noted of a picture; its bytes count, not the name of its file."""
         with self._lock:
-            return self._steps[owner].get(sha256)
+            return self._steps[_hash(owner)].get(sha256)
 
     def note(self, owner: Owner, sha256: str, step: Step) -> None:
         """Returns when the step is on disk."""
         with self._lock:
-            self._write(owner, {sha256: step})
+            self._write(_hash(owner), {sha256: step})
 
     def forget(self, owner: Owner) -> None:
         """Every picture of a person counts as never begun, for later runs too."""
         with self._lock:
-            if self._steps[owner]:
-                self._write(owner, dict.fromkeys(self._steps[owner], "forgotten"))
+            if known := self._steps[_hash(owner)]:
+                self._write(_hash(owner), dict.fromkeys(known, "forgotten"))
 
-    def _write(self, owner: Owner, steps: dict[str, Step]) -> None:
+    def _write(self, owner: str, steps: dict[str, Step]) -> None:
         for sha256, step in steps.items():
-            self._file.write(json.dumps([*owner, sha256, step]).encode() + b"\n")
+            self._file.write(json.dumps([owner, sha256, step]).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
         self._steps[owner].update(steps)
@@ -83,3 +85,7 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _hash(owner: Owner) -> str:
+    return hashlib.sha256(json.dumps(owner).encode()).hexdigest()

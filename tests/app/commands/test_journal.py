@@ -63,3 +63,10 @@ def test_a_journal_that_cannot_be_written_is_said(tmp_path: Path):
     (tmp_path / "journal").mkdir()
     with pytest.raises(BadRequest, match="cannot be written"):
         Journal(tmp_path / "journal")
+
+
+def test_nobody_can_be_read_in_it(tmp_path: Path):
+    with Journal(tmp_path / "journal") as journal:
+        journal.note(ADA, PICTURE, "done")
+        journal.forget(ADA)
+    assert b"Ada" not in (tmp_path / "journal").read_bytes()
