@@ -32,6 +32,7 @@ PEOPLE_PER_CLIENT = 5
 LIFE = (0.0, 0.7)  # seconds of changes before the kill, from and to
 PROBES = 500  # embeddings in one search
 SAME = 0.999  # cosine of an embedding with itself, but for rounding
+REPORT_EVERY = 10  # rounds
 RECENT = 4  # rounds whose deleted faces are searched for in every round; at the end, all
 
 
@@ -51,11 +52,13 @@ class Trial:
         self._one_at_a_time = threading.Lock()
 
     def run(self, rounds: int) -> None:
-        for _ in range(rounds):
+        for done in range(1, rounds + 1):
             with self._service() as (url, process):
                 self._compare(url, self._gone[-RECENT:])
                 self._change_until_killed(url, process)
             self.counts["kills"] += 1
+            if done % REPORT_EVERY == 0:
+                print(f"{done} kills, {len(self.faults)} faults", file=sys.stderr, flush=True)
         with self._service() as (url, _):
             self._compare(url, self._gone)
 
