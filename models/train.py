@@ -17,7 +17,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -39,7 +39,7 @@ from scsc.faceresnet import FaceResNet
 
 @dataclass(frozen=True)
 class Settings:
-    """What makes a run. A checkpoint carries them: a resumed run keeps its own."""
+    """What makes a run. A checkpoint carries them; a resumed run keeps those not given anew."""
 
     name: str = "scsc_faceresnet"  # one of models.embedder.CONFIGS
     data: str = "../shared/data"  # folder of train-*.npz and identify.npz
@@ -174,9 +174,10 @@ class Run:
         os.replace(beside, path)
 
     @staticmethod
-    def load(path: Path, device: torch.device, compile: bool) -> "Run":
+    def load(path: Path, device: torch.device, given: Mapping[str, Any]) -> "Run":
+        """A run from its checkpoint; `given` settings take the place of its own."""
         content = torch.load(path, map_location=device, weights_only=True)
-        run = Run(Settings(**{**content["settings"], "compile": compile}), device)
+        run = Run(Settings(**{**content["settings"], **given}), device)
         run.network.load_state_dict(content["network"])
         run.average.load_state_dict(content["average"])
         for optimizer, state in zip(run.optimizers, content["optimizers"], strict=True):
@@ -307,23 +308,25 @@ def main() -> None:
     for field in fields(Settings):
         flag = f"--{field.name.replace('_', '-')}"
         if field.type is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default)
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction)
         else:
-            parser.add_argument(flag, type=type(field.default), default=field.default)
+            parser.add_argument(flag, type=type(field.default), help=f"default {field.default}")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--minutes", type=float, default=0, help="stop after so many; 0: when done")
     parser.add_argument("--checkpoint-minutes", type=float, default=3)
     parser.add_argument("--evaluate-views", type=int, default=50_000)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 2, help="for the data")
     arguments = vars(parser.parse_args())
-    settings = Settings(**{field.name: arguments.pop(field.name) for field in fields(Settings)})
+    given = {field.name: arguments.pop(field.name) for field in fields(Settings)}
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = Settings(**given)
     session = Session(**arguments)
     session.out.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkpoint = session.out / "checkpoint.pt"
     if checkpoint.exists():
-        run = Run.load(checkpoint, device, settings.compile)
-        print(f"going on at view {run.views} of {run.settings.views} with the run's own settings")
+        run = Run.load(checkpoint, device, given)
+        print(f"going on at view {run.views} of {run.settings.views}")
     else:
         run = Run(settings, device)
         if settings.start:

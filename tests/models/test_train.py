@@ -39,7 +39,7 @@ def test_a_run_that_is_cut_and_resumed_ends_at_the_same_numbers(settings, tmp_pa
     done, cuts = False, 0
     while not done:  # no minutes at all: each piece is one step
         done = train(pieces, session(tmp_path / "pieces", minutes=1e-9))
-        pieces = Run.load(tmp_path / "pieces" / "checkpoint.pt", CPU, compile=False)
+        pieces = Run.load(tmp_path / "pieces" / "checkpoint.pt", CPU, {})
         cuts += 1
     assert cuts == 5
     for name, tensor in whole.average.state_dict().items():
