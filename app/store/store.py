@@ -6,7 +6,7 @@ plain functions over the connection that a block gives.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -98,6 +98,9 @@ def _open(url: str) -> Engine:
         raise SettingsError("the store's URL is not of the form sqlite:///FILE") from error
     match parsed.get_backend_name():
         case "sqlite" if parsed.database and parsed.database != ":memory:":
+            # For its owner alone, whatever the folder allows; SQLite's log is given the same mode.
+            with suppress(OSError):  # SQLite tells better what is wrong with a place
+                Path(parsed.database).touch(mode=0o600)
             return sqlite.open_engine(parsed)
         case "sqlite":
             raise SettingsError("the store needs a file: a database in memory would be forgotten")

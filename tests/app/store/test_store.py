@@ -25,6 +25,16 @@ def test_sqlite_is_set_up_to_keep_what_it_acknowledged(store: Store):
         assert found == wanted
 
 
+def test_the_files_are_their_owners_alone_in_whatever_folder(tmp_path: Path):
+    tmp_path.chmod(0o755)
+    store = Store(sqlite_url(tmp_path / "faces.db"))
+    with store.write() as connection:
+        collection_rows.add(connection, "first", CONTRACT)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes["faces.db"] == modes["faces.db-wal"] == 0o600
+    store.close()
+
+
 def test_an_error_inside_undoes_the_whole_block(store: Store):
     def add_and_fail() -> None:
         with store.write() as connection:
