@@ -1,6 +1,6 @@
 """Spatial Cross-Scale Convolution (SCSC, arXiv 2308.07110) and the networks that carry it.
 
-Needs nothing but PyTorch. Origin and licence: PROVENANCE.md.
+Needs PyTorch and NumPy, nothing else. Origin and licence: PROVENANCE.md.
 """
 
 from scsc.faceresnet import FaceResNet, FaceResNetConfig
