@@ -2,8 +2,9 @@
 
     python -m models.export runs/scsc/scsc_faceresnet.pt models/weights/scsc_faceresnet.onnx
 
-Reads a released checkpoint or the checkpoint of a run (then its averaged weights). The file takes
-"crops" (N, 3, 112, 112) float32 and gives "embedding" (N, dim), not yet of unit length.
+Reads a released checkpoint or the checkpoint of a run (then its averaged weights). What is written
+is the fused form (scsc/fuse.py), what it is held against is the trained one. The file takes "crops"
+(N, 3, 112, 112) float32 and gives "embedding" (N, dim), not yet of unit length.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from models import embedder
 from models.weights import sha256_of
 from scsc.faceresnet import CROP, FaceResNet
+from scsc.fuse import fuse
 
 LEAST_COSINE = 0.9999
 
@@ -40,7 +42,7 @@ def export(network: FaceResNet, path: Path) -> float:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's own, about its insides
             torch.onnx.export(
-                network,
+                fuse(network),
                 (crops[:2],),
                 beside,
                 input_names=["crops"],
