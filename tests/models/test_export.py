@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -18,6 +20,13 @@ def test_an_exported_network_gives_the_same_embeddings_for_any_number_of_crops(t
         with torch.no_grad():
             mine = network(torch.from_numpy(crops)).numpy()
         assert np.allclose(session.run(["embedding"], {"crops": crops})[0], mine, atol=1e-4)
+
+
+def test_an_exported_file_tells_nothing_of_the_machine_that_made_it(tmp_path):
+    export.export(FaceResNet(TINY), tmp_path / "tiny.onnx")
+    content = (tmp_path / "tiny.onnx").read_bytes()
+    assert str(Path(export.__file__).parents[1]).encode() not in content
+    assert b".py" not in content
 
 
 def test_a_file_without_parity_is_not_kept(tmp_path, monkeypatch):
