@@ -31,14 +31,15 @@ PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
 def onnx_embedder(path: Path, batch: int = 16) -> Embed:
-    """An embedder from an ONNX file that takes RGB in -1..1."""
+    """An embedder from an ONNX file that takes what the product's takes: RGB in -1..1."""
+    card = catalog.card("scsc_faceresnet")
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
     def embed(crops: npt.NDArray[np.uint8]) -> Floats:
         parts = []
         for i in range(0, len(crops), batch):
-            x = (crops[i : i + batch].astype(np.float32) - 127.5) / 127.5
+            x = (crops[i : i + batch].astype(np.float32) - card.mean) / card.std
             parts.append(session.run(None, {name: x.transpose(0, 3, 1, 2).copy()})[0])
         return _unit(np.concatenate(parts))
 
@@ -50,15 +51,16 @@ def torch_embedder(path: Path, batch: int = 64) -> Embed:
     import torch
 
     from models.export import read
+    from models.train import to_input
 
     network = read(path)
 
     def embed(crops: npt.NDArray[np.uint8]) -> Floats:
         parts = []
         for i in range(0, len(crops), batch):
-            x = torch.from_numpy(crops[i : i + batch]).permute(0, 3, 1, 2).float()
             with torch.no_grad():
-                parts.append(network((x - 127.5) / 127.5).numpy())
+                x = to_input(crops[i : i + batch], torch.device("cpu"))
+                parts.append(network(x).numpy())
         return _unit(np.concatenate(parts))
 
     return embed

@@ -29,10 +29,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models import embedder, metrics
+from models import catalog, embedder, metrics
 from models.data import Batch, Pack, make_batch, read_packs
 from models.optim import make_optimizers
 from scsc.faceresnet import FaceResNet
+
+CARD = catalog.card("scsc_faceresnet")  # how pixels become the network's input
 
 # ------------------------------------------------------------------------------------ settings
 
@@ -189,7 +191,8 @@ class Run:
 def to_input(crops: np.ndarray[Any, np.dtype[np.uint8]], device: torch.device) -> torch.Tensor:
     """(B, S, S, 3) uint8 RGB -> (B, 3, S, S) float32 in -1..1, channels-last."""
     pixels = torch.from_numpy(crops).to(device, non_blocking=True)
-    return pixels.permute(0, 3, 1, 2).float().sub(127.5).div(127.5)  # a view: channels stay last
+    pixels = pixels.permute(0, 3, 1, 2).float()  # a view: channels stay last
+    return pixels.sub(CARD.mean).div(CARD.std)
 
 
 # ------------------------------------------------------------------------------------ evaluation
@@ -200,10 +203,9 @@ def evaluate(network: nn.Module, pack: Pack, size: int, device: torch.device) ->
     """Held-out people: TAR at FAR 1e-3 over all pairs, and the mean cosine to the teacher."""
     embeddings = []
     for i in range(0, len(pack.crops), 250):
-        crops = torch.from_numpy(pack.crops[i : i + 250]).permute(0, 3, 1, 2).float()
+        x = to_input(pack.crops[i : i + 250], device)
         if size != 112:
-            crops = F.interpolate(crops, (size, size), mode="area")
-        x = ((crops - 127.5) / 127.5).to(device, memory_format=torch.channels_last)
+            x = F.interpolate(x, (size, size), mode="area")
         with torch.autocast(device.type, dtype=torch.bfloat16):
             embeddings.append(F.normalize(network(x).float(), dim=1).cpu())
     e = torch.cat(embeddings).numpy()

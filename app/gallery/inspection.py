@@ -4,7 +4,6 @@ The store is the truth: the journal and the index are mended from it. What is br
 itself is only told; a backup is what mends that.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
@@ -14,7 +13,7 @@ from PIL import Image as Pictures
 from PIL import UnidentifiedImageError
 
 from app.entities import Contract
-from app.gallery.projection import CHUNK, Projection, index_name
+from app.gallery.projection import CHUNK, Projection, index_name, stored_vectors
 from app.index.base import Index
 from app.store import collection_rows, face_rows
 from app.store.face_rows import Vectors
@@ -79,7 +78,7 @@ class Inspection:
             if misfits:  # and then the others cannot be read in one matrix
                 broken += misfits
                 continue
-            for step in self._walk(row.key):
+            for step in stored_vectors(self._store, row.key):
                 lengths = np.linalg.norm(step.embeddings, axis=1)
                 wrong = ~(np.abs(lengths - 1) <= UNIT_TOLERANCE)  # so written, it holds for NaN too
                 broken += step.ids[wrong].tolist()
@@ -127,7 +126,7 @@ class Inspection:
         if self._index.count(index_name(key)) != stored:
             return False
         stride, place = max(1, stored // SAMPLE), 0
-        for step in self._walk(key):
+        for step in stored_vectors(self._store, key):
             chosen = np.arange(len(step.ids)) + place
             place += len(step.ids)
             probes = Vectors(step.ids[chosen % stride == 0], step.embeddings[chosen % stride == 0])
@@ -143,16 +142,6 @@ class Inspection:
         others = set(ids[ids[:, 0] != probes.ids, 0].tolist())
         with self._store.read() as connection:
             return len(face_rows.vectors(connection, others).ids) == len(others)
-
-    def _walk(self, key: int) -> Iterator[Vectors]:
-        last = 0
-        while True:
-            with self._store.read() as connection:
-                step = face_rows.vectors_after(connection, key, last, CHUNK)
-            if len(step.ids) == 0:
-                return
-            yield step
-            last = int(step.ids[-1])
 
 
 def _is_crop(png: bytes) -> bool:

@@ -6,6 +6,7 @@ of their own. Everything here may run twice. The caller lets one thread in at a 
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from app.entities import Contract
 from app.errors import FaceError, Unavailable
 from app.index.base import Index
 from app.store import collection_rows, face_rows, journal
+from app.store.face_rows import Vectors
 from app.store.journal import Entry
 from app.store.store import Store
 
@@ -24,6 +26,19 @@ ENTRIES = 1000  # journal entries followed at once
 def index_name(collection_key: int) -> str:
     """By key, not by name: a collection made anew under an old name is another one."""
     return f"c{collection_key}"
+
+
+def stored_vectors(store: Store, key: int) -> Iterator[Vectors]:
+    """All vectors of a collection, in the order of their ids, a chunk at a time."""
+    last = 0
+    while True:
+        # A short transaction for each step: a long one would keep the log from being emptied.
+        with store.read() as connection:
+            step = face_rows.vectors_after(connection, key, last, CHUNK)
+        if len(step.ids) == 0:
+            return
+        yield step
+        last = int(step.ids[-1])
 
 
 class Projection:
@@ -70,15 +85,8 @@ class Projection:
     def rebuild(self, key: int) -> None:
         """From nothing; searches meanwhile find a part of it."""
         self._index.drop(index_name(key))
-        last = 0
-        while True:
-            # A short transaction for each step: a long one would keep the log from being emptied.
-            with self._store.read() as connection:
-                step = face_rows.vectors_after(connection, key, last, CHUNK)
-            if len(step.ids) == 0:
-                return
+        for step in stored_vectors(self._store, key):
             self._index.add(index_name(key), step.ids, step.embeddings)
-            last = int(step.ids[-1])
 
     def waiting(self) -> int:
         """Entries that the index has not followed."""

@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import httpx
 import pytest
 
 from tests.app.api import photos
-from tests.tiny_model import write_tiny_model
+from tests.process import environment_in
 
 ROOT = Path(__file__).parents[2]
 SERVE = "from app.main import serve; from app.settings import read_settings; serve(read_settings())"
@@ -20,14 +19,7 @@ SERVE = "from app.main import serve; from app.settings import read_settings; ser
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("serve")
-    return {
-        **os.environ,
-        "FACE_DATA_DIR": str(folder / "data"),
-        "FACE_MODEL_FILE": str(write_tiny_model(folder / "tiny.onnx")),
-        "FACE_PORT": "0",
-        "FACE_THREADS": "1",
-    }
+    return environment_in(tmp_path_factory.mktemp("serve"))
 
 
 @contextmanager
