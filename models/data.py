@@ -7,6 +7,7 @@ from (seed, number of the view), so that a resumed run sees the very views it wo
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -75,34 +76,47 @@ def view_indices(count: int, first: int, number: int, seed: int) -> npt.NDArray[
     views = np.arange(first, first + number)
     result = np.empty(number, np.int64)
     for epoch in np.unique(views // count):
-        order = np.random.default_rng((seed, int(epoch))).permutation(count)
+        order = _order(count, seed, int(epoch))
         inside = views // count == epoch
         result[inside] = order[views[inside] % count]
     return result
 
 
+@lru_cache(maxsize=2)
+def _order(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng((seed, epoch)).permutation(count)
+
+
 def make_batch(
-    pack: Pack, first: int, number: int, size: int, seed: int, pool: ThreadPoolExecutor
+    pack: Pack,
+    first: int,
+    number: int,
+    size: int,
+    seed: int,
+    pool: ThreadPoolExecutor,
+    hard_share: float = 1.0,
 ) -> Batch:
     """Views first .. first + number - 1, augmented, at `size` pixels."""
     indices = view_indices(len(pack.crops), first, number, seed)
 
     def view(i: int) -> Crops:
         rng = np.random.default_rng((seed, 1, first + i))
-        return augment(pack.crops[indices[i]], size, rng)
+        return augment(pack.crops[indices[i]], size, rng, hard_share)
 
     crops = np.stack(list(pool.map(view, range(number))))
     return Batch(crops, pack.teacher[indices], pack.label[indices])
 
 
-def augment(crop: Crops, size: int, rng: np.random.Generator) -> Crops:
+def augment(crop: Crops, size: int, rng: np.random.Generator, hard_share: float = 1.0) -> Crops:
     """One view of a crop as a face in the world varies: (112, 112, 3) -> (size, size, 3) uint8.
 
-    Mirror, shift, scale and rotation; light and colour; grey; blur; low resolution; JPEG;
-    occlusion. Strengths stay where a person would still know the face.
+    Mirror, shift, scale and rotation; then, for `hard_share` of the views, light and colour; grey;
+    blur; low resolution; JPEG; occlusion. Strengths stay where a person would still know the face.
     """
     chance = rng.random(8)
     image: npt.NDArray[Any] = _warp(crop, rng, mirror=bool(chance[0] < 0.5))
+    if chance[7] >= hard_share:
+        return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
     if chance[1] < 0.15:  # a small face, enlarged
         small = int(rng.integers(20, 72))
         image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)

@@ -5,8 +5,8 @@
 
 One script for two CPU cores (bf16, channels-last, torch.compile) and for one GPU (bf16). It is
 made to be cut into pieces: every few minutes, at `--minutes` and on Ctrl-C it writes
-OUT/checkpoint.pt, from which the next call goes on to the same numbers. Everything random is a
-function of (seed, number of the view). It needs torch, NumPy and OpenCV, no more.
+OUT/checkpoint.pt, from which the next call goes on to the same numbers: everything random is a
+function of the seed and the number of the view. It needs torch, NumPy and OpenCV, no more.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -29,12 +28,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models import catalog, embedder, metrics
-from models.data import Batch, Pack, make_batch, read_packs
+from models import embedder, metrics
+from models.data import Pack, read_packs
 from models.optim import make_optimizers
+from models.views import Views, device_views, host_views, to_input
 from scsc.faceresnet import FaceResNet
-
-CARD = catalog.card("scsc_faceresnet")  # how pixels become the network's input
 
 # ------------------------------------------------------------------------------------ settings
 
@@ -54,7 +52,9 @@ class Settings:
     matrix_lr: float = 0.02  # Muon: 1x1 convolutions and the head; 0 leaves all to AdamW
     weight_decay: float = 0.01
     warmup: int = 10_000  # views
+    decay: float = 1.0  # share of the views, at the end, over which the rate falls by a cosine
     final_lr: float = 0.01  # of the peak, where the cosine ends
+    hard_share: float = 1.0  # of the views get every augmentation, the rest are moved and mirrored
     relation: float = 10.0  # weight of the pairwise-relation loss
     ema: float = 0.998  # decay per step of the averaged weights, which are what is released
     seed: int = 1
@@ -77,11 +77,16 @@ class Session:
 
 
 def learning_rate(settings: Settings, views: int) -> float:
-    """Factor on the peak rate after so many views: linear warm-up, then a cosine."""
+    """Factor on the peak rate after so many views: linear warm-up, plateau, then a cosine.
+
+    With `decay` below 1 the end of a run can be moved while it is on its plateau (warmup, stable,
+    decay; arXiv 2404.06395), which a cosine over the whole of it does not allow.
+    """
     if views < settings.warmup:
         return (views + settings.batch) / (settings.warmup + settings.batch)
-    progress = (views - settings.warmup) / max(1, settings.views - settings.warmup)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    falls_from = max(settings.warmup, round((1 - settings.decay) * settings.views))
+    progress = (views - falls_from) / max(1, settings.views - falls_from)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, progress))))
     return settings.final_lr + (1 - settings.final_lr) * cosine
 
 
@@ -131,22 +136,21 @@ class Run:
         for mine in (self.network, self.average):
             mine.load_state_dict(network.state_dict())
 
-    def step(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(self, views: Views) -> tuple[torch.Tensor, torch.Tensor]:
         """One update. Returns the cosine loss and the total, detached, still on the device."""
         settings = self.settings
         rate = learning_rate(settings, self.views)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * rate
-        teacher = torch.from_numpy(batch.teacher).to(self.device, non_blocking=True)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            embedding = self.forward(to_input(batch.crops, self.device))
-        cosine, loss = distillation(embedding, teacher, settings.relation)
+            embedding = self.forward(views.pixels)
+        cosine, loss = distillation(embedding, views.teacher, settings.relation)
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.views += len(batch.crops)
+        self.views += len(views.pixels)
         self._update_average()
         return cosine.detach(), loss.detach()
 
@@ -155,12 +159,14 @@ class Run:
         # Young averages follow closely, so that the random start does not linger in them.
         steps = self.views // self.settings.batch
         decay = min(self.settings.ema, (1 + steps) / (10 + steps))
-        mine, theirs = self.average.state_dict(), self.network.state_dict()
-        for name, tensor in mine.items():
-            if tensor.is_floating_point():
-                tensor.lerp_(theirs[name], 1 - decay)
+        floats, theirs = [], []
+        for mine, other in zip(_tensors(self.average), _tensors(self.network), strict=True):
+            if mine.is_floating_point():
+                floats.append(mine)
+                theirs.append(other)
             else:
-                tensor.copy_(theirs[name])
+                mine.copy_(other)
+        torch._foreach_lerp_(floats, theirs, 1 - decay)  # type: ignore[attr-defined]
 
     def save(self, path: Path) -> None:
         """Write all of it, whole or not at all."""
@@ -188,11 +194,8 @@ class Run:
         return run
 
 
-def to_input(crops: np.ndarray[Any, np.dtype[np.uint8]], device: torch.device) -> torch.Tensor:
-    """(B, S, S, 3) uint8 RGB -> (B, 3, S, S) float32 in -1..1, channels-last."""
-    pixels = torch.from_numpy(crops).to(device, non_blocking=True)
-    pixels = pixels.permute(0, 3, 1, 2).float()  # a view: channels stay last
-    return pixels.sub(CARD.mean).div(CARD.std)
+def _tensors(network: nn.Module) -> Iterator[torch.Tensor]:
+    return itertools.chain(network.parameters(), network.buffers())
 
 
 # ------------------------------------------------------------------------------------ evaluation
@@ -203,7 +206,8 @@ def evaluate(network: nn.Module, pack: Pack, size: int, device: torch.device) ->
     """Held-out people: TAR at FAR 1e-3 over all pairs, and the mean cosine to the teacher."""
     embeddings = []
     for i in range(0, len(pack.crops), 250):
-        x = to_input(pack.crops[i : i + 250], device)
+        crops = torch.from_numpy(pack.crops[i : i + 250]).to(device)
+        x = to_input(crops.permute(0, 3, 1, 2))
         if size != 112:
             x = F.interpolate(x, (size, size), mode="area")
         with torch.autocast(device.type, dtype=torch.bfloat16):
@@ -240,8 +244,8 @@ def train(run: Run, session: Session) -> bool:
     saved, tick, tick_views = time.monotonic(), time.monotonic(), run.views
     cosines: list[torch.Tensor] = []
     with log, _asked_to_stop() as stop:
-        for batch in _views(pack, run, session.threads):
-            cosine, _ = run.step(batch)
+        for views in _views(pack, run, session.threads):
+            cosine, _ = run.step(views)
             cosines.append(cosine)
             now = time.monotonic()
             if len(cosines) == 50:
@@ -262,23 +266,17 @@ def train(run: Run, session: Session) -> bool:
     return True
 
 
-def _views(pack: Pack, run: Run, threads: int) -> Iterator[Batch]:
-    """Batches from where the run stands to its end, four of them prepared ahead."""
+def _views(pack: Pack, run: Run, threads: int) -> Iterator[Views]:
+    """Batches from where the run stands to its end."""
     settings = run.settings
-    starts = iter(range(run.views, settings.views, settings.batch))
-    with ThreadPoolExecutor(threads) as workers, ThreadPoolExecutor(1) as ahead:
-
-        def submit(first: int) -> Future[Batch]:
-            size = crop_size(settings, first)
-            return ahead.submit(
-                make_batch, pack, first, settings.batch, size, settings.seed, workers
-            )
-
-        waiting = [submit(first) for first in itertools.islice(starts, 4)]
-        while waiting:
-            batch = waiting.pop(0).result()
-            waiting.extend(submit(first) for first in itertools.islice(starts, 1))
-            yield batch
+    batches = (
+        (first, crop_size(settings, first))
+        for first in range(run.views, settings.views, settings.batch)
+    )
+    args = (pack, batches, settings.batch, settings.seed, settings.hard_share)
+    if run.device.type == "cpu":
+        return host_views(*args, threads)
+    return device_views(*args, run.device)
 
 
 @dataclass

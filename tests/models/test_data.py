@@ -69,3 +69,12 @@ def test_views_vary_and_keep_their_size(size):
     assert {view.dtype for view in views} == {np.dtype(np.uint8)}
     assert len({view.tobytes() for view in views}) == 200
     assert np.array_equal(crop, before)
+
+
+def test_a_view_that_is_not_hard_keeps_its_colours():
+    grey = np.full((112, 112, 3), 90, np.uint8)
+    for i in range(50):
+        view = augment(grey, 64, np.random.default_rng(i), hard_share=0.0)
+        assert (view == 90).all()
+    views = [augment(grey, 64, np.random.default_rng(i), hard_share=0.5) for i in range(100)]
+    assert 25 <= sum((view == 90).all() for view in views) <= 75

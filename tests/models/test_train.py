@@ -76,6 +76,15 @@ def test_the_rate_warms_up_and_falls_to_its_end():
     assert rates[10:] == sorted(rates[10:], reverse=True)
 
 
+def test_the_end_of_a_run_can_be_moved_while_the_rate_stands_still():
+    settings = Settings(views=1000, batch=10, warmup=100, final_lr=0.01, decay=0.4)
+    later = replace(settings, views=2000)
+    assert [learning_rate(settings, views) for views in (100, 300, 600)] == [1.0, 1.0, 1.0]
+    assert [learning_rate(later, views) for views in (100, 300, 600)] == [1.0, 1.0, 1.0]
+    assert 0.01 < learning_rate(settings, 900) < learning_rate(settings, 700) < 1
+    assert learning_rate(settings, 1000) == pytest.approx(0.01)
+
+
 def test_the_last_part_of_a_run_is_at_full_size():
     settings = Settings(views=1000, small=64, small_share=0.8)
     assert [crop_size(settings, views) for views in (0, 799, 800, 999)] == [64, 64, 112, 112]
