@@ -30,6 +30,7 @@ from torch import nn
 
 from models import embedder, metrics
 from models.data import Pack, read_packs
+from models.heads import MarginHead
 from models.optim import make_optimizers
 from models.views import Views, device_views, host_views, to_input
 from scsc.faceresnet import FaceResNet
@@ -56,6 +57,8 @@ class Settings:
     final_lr: float = 0.01  # of the peak, where the cosine ends
     hard_share: float = 1.0  # of the views get every augmentation, the rest are moved and mirrored
     relation: float = 10.0  # weight of the pairwise-relation loss
+    margin: float = 0.0  # weight of the margin loss on identities; 0: labels are not used
+    identities: int = 2845  # in the packs' labels
     ema: float = 0.998  # decay per step of the averaged weights, which are what is released
     seed: int = 1
     limit: int = 0  # crops per pack, 0 for all; for short tries
@@ -128,6 +131,9 @@ class Run:
         self.optimizers = make_optimizers(
             self.network, settings.lr, settings.matrix_lr, settings.weight_decay
         )
+        self.head = MarginHead(self.network.config.dim, settings.identities).to(device)
+        if settings.margin > 0:
+            self.optimizers += make_optimizers(self.head, settings.lr, 0, settings.weight_decay)
         self.views = 0
         compiled = torch.compile(self.network) if settings.compile else self.network
         self.forward: nn.Module = compiled  # type: ignore[assignment]
@@ -146,6 +152,8 @@ class Run:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             embedding = self.forward(views.pixels)
         cosine, loss = distillation(embedding, views.teacher, settings.relation)
+        if settings.margin > 0:
+            loss = loss + settings.margin * self.head(embedding, views.label)
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in self.optimizers:
             optimizer.step()
@@ -175,6 +183,7 @@ class Run:
             "views": self.views,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "head": self.head.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         beside = path.with_suffix(".partial")
@@ -185,9 +194,12 @@ class Run:
     def load(path: Path, device: torch.device, given: Mapping[str, Any]) -> "Run":
         """A run from its checkpoint; `given` settings take the place of its own."""
         content = torch.load(path, map_location=device, weights_only=True)
-        run = Run(Settings(**{**content["settings"], **given}), device)
+        settings = Settings(**{**content["settings"], **given})
+        run = Run(settings, device)
         run.network.load_state_dict(content["network"])
         run.average.load_state_dict(content["average"])
+        if settings.margin > 0:
+            run.head.load_state_dict(content["head"])
         for optimizer, state in zip(run.optimizers, content["optimizers"], strict=True):
             optimizer.load_state_dict(state)
         run.views = content["views"]

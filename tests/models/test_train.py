@@ -31,7 +31,9 @@ def session(folder: Path, **changes: float) -> Session:
     return replace(plain, **changes)
 
 
-def test_a_run_that_is_cut_and_resumed_ends_at_the_same_numbers(settings, tmp_path):
+@pytest.mark.parametrize("margin", [0.0, 0.1])
+def test_a_run_that_is_cut_and_resumed_ends_at_the_same_numbers(settings, tmp_path, margin):
+    settings = replace(settings, margin=margin, identities=6)
     whole = Run(settings, CPU)
     assert train(whole, session(tmp_path / "whole"))
 
@@ -57,6 +59,14 @@ def test_training_comes_nearer_to_the_teacher(settings, tmp_path):
     cosines = [note["teacher_cosine"] for note in notes if "teacher_cosine" in note]
     assert len(cosines) == 4
     assert cosines[-1] > cosines[0] + 0.2
+
+
+def test_labels_count_when_a_margin_loss_is_asked_for(settings, tmp_path):
+    plain, labelled = Run(settings, CPU), Run(replace(settings, margin=0.1, identities=6), CPU)
+    train(plain, session(tmp_path / "plain"))
+    train(labelled, session(tmp_path / "labelled"))
+    assert not torch.equal(plain.network.linear.weight, labelled.network.linear.weight)
+    assert torch.equal(plain.head.centres, Run(settings, CPU).head.centres)
 
 
 def test_a_run_can_begin_with_the_weights_of_another(settings):
