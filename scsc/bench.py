@@ -10,8 +10,9 @@ threads, hardly feels the neighbours. Needs onnxruntime.
 import argparse
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,19 +39,26 @@ def timings(
     providers = ["CPUExecutionProvider"]
     sessions = [onnxruntime.InferenceSession(path, options, providers) for path in files]
     x = np.random.default_rng(0).standard_normal((batch, 3, side, side)).astype(np.float32)
-    taken: list[list[tuple[float, float]]] = [[] for _ in files]
+    calls = [partial(session.run, None, {session.get_inputs()[0].name: x}) for session in sessions]
+    return [
+        Timing(path.stem, batch, wall * 1e3 / batch, cpu * 1e3 / batch)
+        for path, (wall, cpu) in zip(files, turns(calls, rounds), strict=True)
+    ]
+
+
+def turns(calls: Sequence[Callable[[], object]], rounds: int) -> list[tuple[float, float]]:
+    """(wall, CPU) seconds of each call: medians of the rounds, in which they take turns."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in calls]
     for turn in range(rounds + 2):
-        for session, times in zip(sessions, taken, strict=True):
-            name = session.get_inputs()[0].name
+        for call, times in zip(calls, taken, strict=True):
             wall, cpu = time.perf_counter(), time.process_time()
-            session.run(None, {name: x})
+            call()
             if turn >= 2:  # the first runs also lay out memory
                 times.append((time.perf_counter() - wall, time.process_time() - cpu))
-    result = []
-    for path, times in zip(files, taken, strict=True):
-        wall, cpu = (statistics.median(column) * 1e3 / batch for column in zip(*times, strict=True))
-        result.append(Timing(path.stem, batch, wall, cpu))
-    return result
+    medians = (
+        [statistics.median(column) for column in zip(*times, strict=True)] for times in taken
+    )
+    return [(wall, cpu) for wall, cpu in medians]
 
 
 def table(rows: Sequence[Timing]) -> str:
