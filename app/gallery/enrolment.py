@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from app.entities import Contract, NewFace, StoredFace
-from app.errors import ContractMismatch
 from app.gallery.lookups import person_of
+from app.gallery.served import ServedModels
 from app.gallery.unchanged import UNCHANGED, Unchanged
 from app.gallery.vectors import stored_form
 from app.names import checked_id, checked_metadata, checked_name
@@ -49,25 +49,16 @@ def add_faces(
     row: CollectionRow,
     person: PersonRow,
     faces: Sequence[NewFace],
-    contract: Contract,
+    models: ServedModels,
+    made_by: Contract | None,
 ) -> tuple[StoredFace, ...]:
     if not faces:
         return ()
-    require_contract(connection, row, contract)
+    contract = models.require(connection, row, made_by).contract
     if row.entity.contract != contract.id:
         collection_rows.adopt(connection, row.key, contract)
+        journal.note_collection(connection, row.key)
     new = [stored_form(face, contract.dim, row.entity.keep_crops) for face in faces]
     ids = face_rows.add(connection, row.key, person.key, new)
     journal.note_faces(connection, row.key, ids)
     return tuple(face_rows.of_ids(connection, ids))
-
-
-def require_contract(connection: Connection, row: CollectionRow, served: Contract) -> None:
-    """Vectors of two models never meet. A collection without faces fits any model."""
-    held = row.entity.contract
-    if held != served.id and collection_rows.has_faces(connection, row.key):
-        raise ContractMismatch(
-            f"the collection {row.entity.name!r} holds faces of the model {row.model} "
-            f"(contract {held}) and the service runs {served.model} (contract {served.id}): "
-            "delete its people and enrol their pictures again, or serve it with that model"
-        )

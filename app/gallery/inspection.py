@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image as Pictures
 from PIL import UnidentifiedImageError
 
-from app.entities import Contract
 from app.gallery.projection import CHUNK, Projection, index_name, stored_vectors
+from app.gallery.served import ServedModels
 from app.index.base import Index
-from app.store import collection_rows, face_rows
+from app.store import collection_rows, face_rows, other_vectors
 from app.store.face_rows import Vectors
 from app.store.store import Store
 
@@ -43,15 +43,24 @@ class Inspection:
     """The caller sees to it that nothing is changed meanwhile."""
 
     def __init__(
-        self, store: Store, index: Index, contract: Contract, projection: Projection
+        self, store: Store, index: Index, models: ServedModels, projection: Projection
     ) -> None:
         self._store = store
         self._index = index
         self._projection = projection
         with store.read() as connection:
             held = collection_rows.listed(connection)
+            others = {row.key: other_vectors.find(connection, row.key) for row in held}
         self._rows = held
-        self._served = [row.key for row in held if row.entity.contract == contract.id]
+        self._names = {
+            row.key: index_name(row.key, row.entity.contract)
+            for row in held
+            if row.entity.contract in models
+        }
+        # Vectors of a next model may be there, in parts.
+        self._coming = {
+            index_name(key, other.contract.id) for key, other in others.items() if other
+        }
 
     def run(self, *, repair: bool) -> list[Finding]:
         return [
@@ -105,17 +114,17 @@ class Inspection:
         return Finding("journal", waiting, said, mended=bool(waiting) and repair)
 
     def _check_index(self, *, repair: bool) -> Finding:
-        names = {index_name(key) for key in self._served}
-        strays = sorted(set(self._index.collections()) - names)
-        differing = [key for key in self._served if not self._agrees(key)]
+        known = {*self._names.values(), *self._coming}
+        strays = sorted(set(self._index.collections()) - known)
+        differing = [key for key in self._names if not self._agrees(key)]
         if repair:
             for name in strays:
                 self._index.drop(name)
             for key in differing:
-                self._projection.rebuild(key)
+                self._projection.rebuild(key, self._names[key])
             differing_now = [key for key in differing if not self._agrees(key)]
         faults = len(strays) + len(differing)
-        said = f"{len(names)} collections, {len(differing)} differ from the store"
+        said = f"{len(self._names)} collections, {len(differing)} differ from the store"
         if strays:
             said += f", {len(strays)} are not in it"
         return Finding("index", faults, said, mended=bool(faults) and repair and not differing_now)
@@ -123,7 +132,7 @@ class Inspection:
     def _agrees(self, key: int) -> bool:
         with self._store.read() as connection:
             stored = face_rows.count(connection, key)
-        if self._index.count(index_name(key)) != stored:
+        if self._index.count(self._names[key]) != stored:
             return False
         stride, place = max(1, stored // SAMPLE), 0
         for step in stored_vectors(self._store, key):
@@ -136,7 +145,7 @@ class Inspection:
 
     def _finds(self, key: int, probes: Vectors) -> bool:
         """Each vector itself, or another face's that is the same to the bit."""
-        scores, ids = self._index.search(index_name(key), probes.embeddings, 1)
+        scores, ids = self._index.search(self._names[key], probes.embeddings, 1)
         if (scores[:, 0] < SAME).any():
             return False
         others = set(ids[ids[:, 0] != probes.ids, 0].tolist())

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from sqlalchemy import Connection
 
-from app.entities import Contract
 from app.errors import FaceError, Unavailable
+from app.gallery.served import ServedModels
 from app.index.base import Index
 from app.store import collection_rows, face_rows, journal
 from app.store.face_rows import Vectors
@@ -23,9 +23,10 @@ CHUNK = 4096  # vectors held at once while an index is rebuilt
 ENTRIES = 1000  # journal entries followed at once
 
 
-def index_name(collection_key: int) -> str:
-    """By key, not by name: a collection made anew under an old name is another one."""
-    return f"c{collection_key}"
+def index_name(collection_key: int, contract: str) -> str:
+    """By key, not by name: a collection made anew under an old name is another one. By contract
+    too, so that vectors of the next model can be made ready beside those that are searched."""
+    return f"c{collection_key}_{contract}"
 
 
 def stored_vectors(store: Store, key: int) -> Iterator[Vectors]:
@@ -42,10 +43,10 @@ def stored_vectors(store: Store, key: int) -> Iterator[Vectors]:
 
 
 class Projection:
-    def __init__(self, store: Store, index: Index, contract: Contract) -> None:
+    def __init__(self, store: Store, index: Index, models: ServedModels) -> None:
         self._store = store
         self._index = index
-        self._contract = contract
+        self._models = models
         self._followed = 0  # number of the last journal entry that the index has followed
         self.behind = False  # the index failed; the journal knows where to go on
 
@@ -53,15 +54,16 @@ class Projection:
         """Make the index equal to the store, from nothing if need be."""
         with self._store.read() as connection:
             contracts = collection_rows.contracts(connection)
-        served = [key for key, contract in contracts.items() if contract == self._contract.id]
-        for name in set(self._index.collections()) - {index_name(key) for key in served}:
+        served = {key: held for key, held in contracts.items() if held in self._models}
+        names = {key: index_name(key, held) for key, held in served.items()}
+        for name in set(self._index.collections()) - set(names.values()):
             self._index.drop(name)
         self.follow()
-        for key in served:
+        for key, name in names.items():
             with self._store.read() as connection:
                 stored = face_rows.count(connection, key)
-            if self._index.count(index_name(key)) != stored:
-                self.rebuild(key)
+            if self._index.count(name) != stored:
+                self.rebuild(key, name)
 
     def follow(self) -> None:
         """Follow the journal to its end."""
@@ -82,11 +84,11 @@ class Projection:
     def forget_followed(self, connection: Connection) -> None:
         journal.forget(connection, self._followed)
 
-    def rebuild(self, key: int) -> None:
+    def rebuild(self, key: int, name: str) -> None:
         """From nothing; searches meanwhile find a part of it."""
-        self._index.drop(index_name(key))
+        self._index.drop(name)
         for step in stored_vectors(self._store, key):
-            self._index.add(index_name(key), step.ids, step.embeddings)
+            self._index.add(name, step.ids, step.embeddings)
 
     def waiting(self) -> int:
         """Entries that the index has not followed."""
@@ -101,16 +103,25 @@ class Projection:
         faces: dict[int, set[int]] = defaultdict(set)
         for entry in entries:
             faces[entry.collection_key].update(() if entry.face is None else (entry.face,))
+        wholes = {entry.collection_key for entry in entries if entry.face is None}
         with self._store.read() as connection:
             contracts = collection_rows.contracts(connection, faces)
             for key, ids in faces.items():
-                if contracts.get(key) != self._contract.id:  # gone, or of another model
-                    self._index.drop(index_name(key))
-                else:
-                    self._agree_about_faces(connection, key, ids)
+                held = contracts.get(key)  # None: the collection is gone
+                name = index_name(key, held) if held and held in self._models else None
+                if key in wholes:
+                    self._drop_others(key, name)
+                if name is not None:
+                    self._agree_about_faces(connection, name, ids)
 
-    def _agree_about_faces(self, connection: Connection, key: int, ids: set[int]) -> None:
+    def _drop_others(self, key: int, name: str | None) -> None:
+        """What the index has of the collection under other contracts than `name` says."""
+        for other in self._index.collections():
+            if other.startswith(index_name(key, "")) and other != name:
+                self._index.drop(other)
+
+    def _agree_about_faces(self, connection: Connection, name: str, ids: set[int]) -> None:
         stored = face_rows.vectors(connection, ids)
         gone = ids.difference(stored.ids.tolist())
-        self._index.remove(index_name(key), np.fromiter(gone, np.int64, len(gone)))
-        self._index.add(index_name(key), stored.ids, stored.embeddings)
+        self._index.remove(name, np.fromiter(gone, np.int64, len(gone)))
+        self._index.add(name, stored.ids, stored.embeddings)

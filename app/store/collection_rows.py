@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from app.entities import Collection, Contract
 from app.store import erasure, replies
-from app.store.tables import collections, faces, people
+from app.store.tables import collections, faces, people, reembeddings
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class CollectionRow:
 
 def find(connection: Connection, name: str) -> CollectionRow | None:
     row = connection.execute(select(collections).where(collections.c.name == name)).first()
+    return None if row is None else _from_row(row)
+
+
+def by_key(connection: Connection, key: int) -> CollectionRow | None:
+    row = connection.execute(select(collections).where(collections.c.id == key)).first()
     return None if row is None else _from_row(row)
 
 
@@ -92,6 +97,7 @@ def change(connection: Connection, key: int, values: Mapping[str, object]) -> No
 
 def adopt(connection: Connection, key: int, contract: Contract) -> None:
     """Hand a collection without faces to another model."""
+    connection.execute(delete(reembeddings).where(reembeddings.c.collection_id == key))
     change(
         connection,
         key,

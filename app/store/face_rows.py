@@ -77,16 +77,18 @@ def crop(connection: Connection, person_key: int, face_id: int) -> bytes | None:
 
 def vectors(connection: Connection, face_ids: Iterable[int]) -> Vectors:
     """Those of the ids that are still there."""
-    return _read(connection, _vectors().where(faces.c.id.in_(list(face_ids))))
+    return read_vectors(connection, _vectors().where(faces.c.id.in_(list(face_ids))))
 
 
 def vectors_of_person(connection: Connection, person_key: int) -> Vectors:
-    return _read(connection, _vectors().where(faces.c.person_id == person_key).order_by(faces.c.id))
+    return read_vectors(
+        connection, _vectors().where(faces.c.person_id == person_key).order_by(faces.c.id)
+    )
 
 
 def vectors_after(connection: Connection, collection_key: int, after: int, limit: int) -> Vectors:
     """Up to `limit` of a collection with ids above `after`, by id: one step of a walk over all."""
-    return _read(
+    return read_vectors(
         connection,
         _vectors()
         .where(faces.c.collection_id == collection_key, faces.c.id > after)
@@ -100,6 +102,13 @@ def of_another_size(connection: Connection, collection_key: int, dim: int) -> li
     wrong = func.length(faces.c.embedding) != dim * VECTOR.itemsize
     query = select(faces.c.id).where(faces.c.collection_id == collection_key, wrong)
     return list(connection.execute(query).scalars())
+
+
+def ids(connection: Connection, collection_key: int) -> npt.NDArray[np.int64]:
+    """Of all faces of a collection, rising."""
+    of_collection = faces.c.collection_id == collection_key
+    found = connection.execute(select(faces.c.id).where(of_collection).order_by(faces.c.id))
+    return np.fromiter(found.scalars(), np.int64)
 
 
 def crops_after(connection: Connection, after: int, limit: int) -> list[tuple[int, bytes]]:
@@ -120,7 +129,7 @@ def _vectors() -> Select[Any]:
     return select(faces.c.id, faces.c.embedding)
 
 
-def _read(connection: Connection, query: Select[Any]) -> Vectors:
+def read_vectors(connection: Connection, query: Select[Any]) -> Vectors:
     rows = connection.execute(query).all()
     ids = np.fromiter((row.id for row in rows), np.int64, len(rows))
     if len({len(row.embedding) for row in rows}) > 1:

@@ -52,7 +52,7 @@ def test_a_threshold_is_a_cosine(gallery: Gallery, threshold: float):
 def test_what_is_missing_is_named(gallery: Gallery):
     asks = [
         lambda: gallery.collection("nope"),
-        lambda: gallery.require_collection("nope"),
+        lambda: gallery.contract_of("nope"),
         lambda: gallery.update_collection("nope"),
         lambda: gallery.delete_collection("nope"),
         lambda: gallery.people("nope"),

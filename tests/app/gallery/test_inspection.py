@@ -47,12 +47,12 @@ def test_a_whole_gallery_has_no_fault(store: Store):
 
 
 BREAKS: dict[str, Callable[[FlatIndex], None]] = {
-    "a vector is missing": lambda index: index.remove(index_name(1), np.array([2])),
-    "one too many": lambda index: index.add(index_name(1), np.array([99]), vector(9)[None]),
-    "another vector": lambda index: index.add(index_name(1), np.array([2]), vector(9)[None]),
+    "a vector is missing": lambda index: index.remove(index_name(1, CONTRACT.id), np.array([2])),
+    "one too many": lambda index: index.add(index_name(1, CONTRACT.id), np.array([99]), vector(9)[None]),
+    "another vector": lambda index: index.add(index_name(1, CONTRACT.id), np.array([2]), vector(9)[None]),
     "under another id": lambda index: (
-        index.remove(index_name(1), np.array([2])),
-        index.add(index_name(1), np.array([99]), vector(2)[None]),
+        index.remove(index_name(1, CONTRACT.id), np.array([2])),
+        index.add(index_name(1, CONTRACT.id), np.array([99]), vector(2)[None]),
     ),
     "a collection of nobody": lambda index: index.add("c77", np.array([1]), vector(1)[None]),
 }
@@ -77,7 +77,7 @@ def test_a_large_collection_is_sampled(store: Store, monkeypatch: pytest.MonkeyP
     index = FlatIndex()
     gallery = filled(store, index)
     assert wrong(gallery.inspect()) == []
-    index.add(index_name(1), np.array([3]), vector(9)[None])  # face 3 is the third of six
+    index.add(index_name(1, CONTRACT.id), np.array([3]), vector(9)[None])  # face 3 is the third of six
     assert wrong(gallery.inspect()) == ["index"]
 
 

@@ -55,7 +55,7 @@ def test_an_index_is_rebuilt_in_steps_from_the_store(store: Store, monkeypatch: 
         first.enrol("default", f"p{seed}", [face(seed)])
     index = FlatIndex()
     again = gallery_of(store, index)
-    assert index.count(index_name(1)) == 10
+    assert index.count(index_name(1, CONTRACT.id)) == 10
     assert [best(again, seed) for seed in range(10)] == [f"p{seed}" for seed in range(10)]
 
 
@@ -73,19 +73,19 @@ def test_what_the_index_missed_is_made_good_before_the_next_answer(store: Store)
         best(gallery, 1)  # no answer is better than a wrong one
     index.failing = False
     assert (best(gallery, 1), best(gallery, 2)) == (None, "bob")
-    assert index.count(index_name(1)) == gallery.counts()[1] == 1
+    assert index.count(index_name(1, CONTRACT.id)) == gallery.counts()[1] == 1
 
 
 def test_reconcile_may_run_at_any_time_and_twice(store: Store):
     index = FlatIndex()
     gallery = gallery_of(store, index)
     gallery.enrol("default", "ann", [face(1)])
-    index.remove(index_name(1), np.array([1]))  # behind the gallery's back
+    index.remove(index_name(1, CONTRACT.id), np.array([1]))  # behind the gallery's back
     index.add("c77", np.array([5]), vector(5)[None])
     gallery.reconcile()
     gallery.reconcile()
     assert best(gallery, 1) == "ann"
-    assert list(index.collections()) == [index_name(1)]
+    assert list(index.collections()) == [index_name(1, CONTRACT.id)]
 
 
 def test_an_index_that_outlived_the_process_is_followed_up_not_rebuilt(

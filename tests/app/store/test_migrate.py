@@ -16,11 +16,12 @@ from app.errors import SettingsError
 from app.store import collection_rows, migrate, tables
 from app.store.store import Store, sqlite_url
 
-BROKEN_STEP = '''
+HEAD = max(migrate.known())
+BROKEN_STEP = f'''
 """A step that fails half-way."""
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "9999", "0002"
+revision, down_revision = "9999", "{HEAD}"
 def upgrade():
     op.create_table("half", sa.Column("id", sa.Integer()))
     raise RuntimeError("half-way")
@@ -89,7 +90,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path):
         plain.execute("UPDATE alembic_version SET version_num = '7777'")
     plain.close()
     before = file.read_bytes()
-    with pytest.raises(SettingsError, match=r"newer version.*7777.*0002"):
+    with pytest.raises(SettingsError, match=rf"newer version.*7777.*{HEAD}"):
         Store(sqlite_url(file))
     assert file.read_bytes() == before
 
