@@ -3,6 +3,7 @@
     sqlalchemy                    here
     IntegrityError                Conflict     another writer made the same thing first
     TimeoutError (of the pool)    Busy         every connection is in use
+    any, and the connection fell  Unavailable  a commit under way may have been carried out or not
     any other                     Unavailable  disk full, locked, damaged, unreachable
 
 The database's own text may hold paths and values: it stays in the chained cause, for the log.
@@ -25,4 +26,9 @@ def translated() -> Iterator[None]:
     except exc.TimeoutError as error:
         raise Busy("every connection to the store is in use; try again") from error
     except exc.SQLAlchemyError as error:
+        if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
+            raise Unavailable(
+                "the connection to the store was lost; a change may have been made or not: "
+                "send it again under its Idempotency-Key"
+            ) from error
         raise Unavailable("the store could not be read or written; nothing was changed") from error

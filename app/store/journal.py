@@ -55,3 +55,8 @@ def count(connection: Connection, after: int) -> int:
 
 def forget(connection: Connection, up_to: int) -> None:
     connection.execute(delete(changes).where(changes.c.id <= up_to))
+
+
+def forget_these(connection: Connection, numbers: Iterable[int]) -> None:
+    """Where an entry with a lower number may be committed later, and must not be missed."""
+    connection.execute(delete(changes).where(changes.c.id.in_(list(numbers))))

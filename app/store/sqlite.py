@@ -8,11 +8,16 @@ large. `user_version` remembers that a rebuild is due; it is set in the erasing 
 """
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL
+
+from app.errors import SettingsError
+
+SHARED = False
 
 BUSY_MS = 10_000  # how long a connection waits for another's lock
 REBUILD_AT_ONCE_BYTES = 8 * 2**20  # a rebuild of this many bytes takes some tens of milliseconds
@@ -21,15 +26,28 @@ BEGIN = "sqlite_begin"  # execution option: which BEGIN opens a transaction; Non
 
 
 def open_engine(url: URL) -> Engine:
+    if not url.database or url.database == ":memory:":
+        raise SettingsError("the store needs a file: a database in memory would be forgotten")
+    # For its owner alone, whatever the folder allows; SQLite's log is given the same mode.
+    with suppress(OSError):  # SQLite tells better what is wrong with a place
+        Path(url.database).touch(mode=0o600)
     engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
 
 
+def reading(engine: Engine) -> Engine:
+    return engine  # a transaction of the log sees one moment by itself
+
+
 def writing(engine: Engine) -> Engine:
     """The same engine, whose transactions take the write lock at once and cannot lose it later."""
     return engine.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
+
+
+def following(engine: Engine) -> Engine:
+    return writing(engine)
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
@@ -82,6 +100,10 @@ def faults(connection: Connection) -> list[str]:
         *(line for line in said if line != "ok"),
         *(f"a row of {row[0]} belongs to nothing" for row in orphans[:10]),
     ]
+
+
+def snapshot_place(url: URL) -> Path:
+    return Path(f"{url.database}.snapshot")
 
 
 def copy_into(engine: Engine, file: Path) -> None:

@@ -1,20 +1,24 @@
 """The store's door: many readers at once, one writer, each block one transaction.
 
+SQLite in a file of this process alone, or PostgreSQL, which any number of processes may share; then
+there is one writer among all of them.
+
 What is read and written stands in `collection_rows`, `person_rows`, `face_rows` and `journal`:
 plain functions over the connection that a block gives.
 """
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import SettingsError, Unavailable
-from app.store import erasure, sqlite
+from app.store import erasure, postgres, sqlite
+from app.store.backend import Backend
 from app.store.faults import translated
 from app.store.migrate import migrate
 
@@ -27,11 +31,14 @@ class Store:
     """Opened by URL; the schema is brought up to date on opening."""
 
     def __init__(self, url: str) -> None:
-        self._engine = _open(url)
-        self._writer = sqlite.writing(self._engine)
+        parsed, self._backend = _parsed(url)
+        self._engine = self._backend.open_engine(parsed)
+        self._reader = self._backend.reading(self._engine)
+        self._writer = self._backend.writing(self._engine)
+        self._follower = self._backend.following(self._engine)
         self._one_writer = threading.Lock()
         self._one_snapshot = threading.Lock()
-        self._snapshot = Path(f"{self._engine.url.database}.snapshot")
+        self._snapshot = self._backend.snapshot_place(parsed)
         self._erasing = False  # an erasure waits for a reader to let go of the log
         self._closed = False
         try:
@@ -42,12 +49,17 @@ class Store:
             raise
         # What an earlier process copied, or erased, and had no time to finish.
         self._snapshot.unlink(missing_ok=True)
-        sqlite.finish_erasure(self._engine, at_start=True)
+        self._backend.finish_erasure(self._engine, at_start=True)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may read and write it too."""
+        return self._backend.SHARED
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         self._require_open()
-        with translated(), self._engine.begin() as connection:
+        with translated(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -59,14 +71,21 @@ class Store:
                 erasure.take(connection)  # of a block that failed
                 yield connection
                 if erases := erasure.take(connection):
-                    sqlite.mark_erasure(connection)
+                    self._backend.mark_erasure(connection)
             if erases or self._erasing:
-                self._erasing = not sqlite.finish_erasure(self._engine)
+                self._erasing = not self._backend.finish_erasure(self._engine)
+
+    @contextmanager
+    def follow(self) -> Iterator[Connection]:
+        """A transaction of whoever makes the index follow: one at a time among all processes."""
+        self._require_open()
+        with translated(), self._follower.begin() as connection:
+            yield connection
 
     def faults(self) -> list[str]:
         """What is damaged in the database itself; reads all of it."""
         with self.read() as connection:
-            return sqlite.faults(connection)
+            return self._backend.faults(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[Path]:
@@ -75,7 +94,7 @@ class Store:
         with translated(), self._one_snapshot:
             self._snapshot.unlink(missing_ok=True)
             try:
-                sqlite.copy_into(self._engine, self._snapshot)
+                self._backend.copy_into(self._engine, self._snapshot)
                 yield self._snapshot
             finally:
                 self._snapshot.unlink(missing_ok=True)
@@ -91,18 +110,17 @@ class Store:
             raise Unavailable("the store is closed")
 
 
-def _open(url: str) -> Engine:
+def _parsed(url: str) -> tuple[URL, Backend]:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise SettingsError("the store's URL is not of the form sqlite:///FILE") from error
+        raise SettingsError("the store's URL is not of the form postgresql://HOST/NAME") from error
     match parsed.get_backend_name():
-        case "sqlite" if parsed.database and parsed.database != ":memory:":
-            # For its owner alone, whatever the folder allows; SQLite's log is given the same mode.
-            with suppress(OSError):  # SQLite tells better what is wrong with a place
-                Path(parsed.database).touch(mode=0o600)
-            return sqlite.open_engine(parsed)
         case "sqlite":
-            raise SettingsError("the store needs a file: a database in memory would be forgotten")
+            return parsed, sqlite
+        case "postgresql":
+            return parsed, postgres
         case other:
-            raise SettingsError(f"the store has no back-end for {other}; use sqlite:///FILE")
+            raise SettingsError(
+                f"the store has no back-end for {other}; use postgresql://HOST/NAME"
+            )

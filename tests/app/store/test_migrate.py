@@ -42,8 +42,8 @@ def test_the_migrations_make_the_tables_that_the_code_speaks_of(store: Store):
 
 
 @pytest.mark.parametrize("table", ["collections", "people", "faces", "changes"])
-def test_keys_are_never_used_twice(store: Store, table: str):
-    with store.read() as connection:
+def test_keys_are_never_used_twice(sqlite_store: Store, table: str):
+    with sqlite_store.read() as connection:
         made = connection.exec_driver_sql(
             "SELECT sql FROM sqlite_master WHERE name = ?", (table,)
         ).scalar_one()
@@ -116,8 +116,8 @@ def test_a_step_that_fails_leaves_the_schema_as_it_was(
     assert "half" not in names(file)
 
 
-def test_starts_at_once_migrate_once(tmp_path: Path):
-    url, failures = sqlite_url(tmp_path / "faces.db"), []
+def test_starts_at_once_migrate_once(url: str):
+    failures = []
 
     def start() -> None:
         try:
@@ -131,4 +131,7 @@ def test_starts_at_once_migrate_once(tmp_path: Path):
     for thread in threads:
         thread.join()
     assert failures == []
-    assert "people" in names(tmp_path / "faces.db")
+    store = Store(url)
+    with store.read() as connection:
+        assert collection_rows.listed(connection) == []
+    store.close()
