@@ -24,12 +24,33 @@ CONFIGS: dict[str, FaceResNetConfig] = {
     "faceresnet": FaceResNetConfig(block="plain", **_SHAPE),
 }
 
+# Other mixers in the SCSC module's place, at its FLOPs by these widths per stage (within 1 %).
+_MIXER_WIDTHS: dict[str, tuple[int, ...]] = {
+    "depthwise": (16, 40, 72, 160),
+    "replknet": (8, 8, 16, 64),
+    "slak": (8, 16, 32, 72),
+    "inceptionnext": (24, 40, 72, 152),
+    "psconv": (8, 24, 40, 72),
+    "shiftwise": (8, 24, 32, 96),
+    "lsnet": (16, 32, 56, 104),
+    "hornet": (8, 24, 40, 96),
+    "odconv": (8, 24, 40, 72),
+    "xsepconv": (8, 40, 72, 144),
+    "dcls": (8, 24, 40, 64),
+    "tvconv": (16, 40, 72, 160),
+}
+NEIGHBOURS: dict[str, FaceResNetConfig] = {
+    f"{name}_faceresnet": FaceResNetConfig(block=name, mixer_widths=widths, **_SHAPE)
+    for name, widths in _MIXER_WIDTHS.items()
+}
+
 
 def config(name: str) -> FaceResNetConfig:
     """The configuration of a named embedder. Raises LookupError that lists the names."""
-    if name not in CONFIGS:
-        raise LookupError(f"no embedder is called {name!r}; known: {', '.join(CONFIGS)}")
-    return CONFIGS[name]
+    known = {**CONFIGS, **NEIGHBOURS}
+    if name not in known:
+        raise LookupError(f"no embedder is called {name!r}; known: {', '.join(known)}")
+    return known[name]
 
 
 def save(network: FaceResNet, path: Path) -> None:

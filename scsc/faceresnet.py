@@ -3,7 +3,7 @@
 Plain: the pre-activation "IR" block of the face literature (ArcFace, arXiv 1801.07698), two 3x3
 convolutions with BatchNorm and PReLU. SCSC form: one SCSC module (arXiv 2308.07110) in the place of
 the two convolutions. Stem, head, depths and widths are the same code, so that the difference
-between the two networks is the module.
+between the two networks is the module. Any mixer of `scsc.mixers` can take the module's place too.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scsc.layers import ActLayer, ConvBNAct
+from scsc.layers import ActLayer, ConvBNAct, SqueezeExcite
+from scsc.mixers import MIXERS, mixer
 from scsc.module import SCSC
 
 CROP = 112  # pixels; side of an aligned crop, and what the head's kernel is made for
@@ -26,14 +27,15 @@ _ACTS: dict[str, ActLayer] = {"relu": nn.ReLU, "gelu": nn.GELU}
 class FaceResNetConfig:
     """What makes a FaceResNet. The stem and the first stage share one stride of 2."""
 
-    block: Literal["plain", "scsc"] = "scsc"
+    block: str = "scsc"  # plain, scsc, or one of scsc.mixers
     widths: tuple[int, ...] = (48, 96, 192, 384)
     depths: tuple[int, ...] = (2, 3, 6, 2)
     dim: int = 256
     stem_stride: int = 2
     kernel_sizes: tuple[tuple[int, ...], ...] = ((3, 5, 7), (3, 5, 7), (3, 5, 7), (3, 5))
     groups: int = 4
-    act: Literal["relu", "gelu"] = "relu"  # in the stem and the SCSC modules
+    act: Literal["relu", "gelu"] = "relu"  # in the stem, the SCSC modules and around mixers
+    mixer_widths: tuple[int, ...] = (16, 32, 64, 192)  # channels a mixer works on, per stage
 
 
 class Residual(nn.Module):
@@ -69,6 +71,10 @@ class GlobalDepthwise(nn.Module):
             weight = F.interpolate(weight, x.shape[-2:], mode="bilinear", antialias=True) * area
         return (x * weight).sum((2, 3))
 
+    def extra_flops(self, output: torch.Tensor) -> int:
+        """Multiply-adds of one pass, which no convolution carries out."""
+        return output.numel() * self.weight[0, 0].numel()
+
 
 class FaceResNet(nn.Module):
     """(N, 3, 112, 112) RGB in -1..1 -> embeddings (N, dim), not yet of unit length."""
@@ -84,7 +90,7 @@ class FaceResNet(nn.Module):
             stage = nn.Sequential()
             for j in range(depth):
                 args = (width, out_chs, stride if j == 0 else 1)
-                stage.append(Residual(_body(config, i, *args), *args))
+                stage.append(Residual(_body(config, i, j, *args), *args))
                 width = out_chs
             self.stages.append(stage)
         self.norm = nn.BatchNorm2d(width)
@@ -101,9 +107,9 @@ class FaceResNet(nn.Module):
 
 
 def _body(
-    config: FaceResNetConfig, stage: int, in_chs: int, out_chs: int, stride: int
+    config: FaceResNetConfig, stage: int, place: int, in_chs: int, out_chs: int, stride: int
 ) -> nn.Module:
-    """The part in which the two networks differ."""
+    """The part in which the networks differ."""
     match config.block:
         case "plain":
             return nn.Sequential(
@@ -122,5 +128,17 @@ def _body(
                 act_layer=_ACTS[config.act],
                 last_act_layer=nn.Identity,
             )
+        case name if name in MIXERS:
+            # An SCSC module's frame: reduce, mix, expand, gate.
+            width = config.mixer_widths[stage]
+            side = CROP // 2**stage // (1 if stride == 2 else 2)  # pixels of the block's input
+            return nn.Sequential(
+                ConvBNAct(in_chs, width, act_layer=_ACTS[config.act]),
+                mixer(name, width, side, stride, place),
+                nn.BatchNorm2d(width),
+                _ACTS[config.act](),
+                ConvBNAct(width, out_chs),
+                SqueezeExcite(out_chs),
+            )
         case other:
-            raise ValueError(f"unknown block {other!r}; known: plain, scsc")
+            raise ValueError(f"unknown block {other!r}; known: plain, scsc, {', '.join(MIXERS)}")
