@@ -3,6 +3,7 @@
 Needs PyTorch and NumPy, nothing else. Origin and licence: PROVENANCE.md.
 """
 
+from scsc.convert import Conversion, convert
 from scsc.faceresnet import FaceResNet, FaceResNetConfig
 from scsc.fuse import fuse
 from scsc.module import SCSC, from_reference
@@ -20,6 +21,8 @@ __all__ = [
     "SCSC",
     "from_reference",
     "fuse",
+    "convert",
+    "Conversion",
     "FaceResNet",
     "FaceResNetConfig",
     "ResNet",
