@@ -18,6 +18,9 @@ Floats = npt.NDArray[np.float32]
 
 DEFAULT_COLLECTION = "default"
 
+# Each may do what the one before it may: recognise and list; enrol, change and delete people; all.
+Role = Literal["read", "write", "admin"]
+
 
 @dataclass(frozen=True, eq=False)
 class Quality:
@@ -120,3 +123,28 @@ class Verification:
     threshold: float
     same: bool
     face: int | None = None  # the person's best face, when a person was asked
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A caller's key, without its secret."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: datetime
+    rate: str | None = None  # requests, e.g. 100/minute; None: the setting's
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """One line of the audit log: no picture, no vector, no name."""
+
+    seq: int  # 1, 2, 3: without a gap
+    at: datetime
+    actor: str  # see app/actor.py
+    action: str
+    collection: str | None
+    people: tuple[str, ...]  # ids: those who were changed or recognised
+    shown: tuple[str, ...]  # ids: those who were ranked and not recognised

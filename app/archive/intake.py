@@ -18,7 +18,8 @@ from app.archive.records import CollectionRecord, ExportManifest, FaceRecord, Pe
 from app.entities import Contract, Floats
 from app.errors import BadRequest, Conflict, ContractMismatch
 from app.names import checked_description, checked_id, checked_metadata, checked_name
-from app.store import collection_rows, face_rows, journal, person_rows
+from app.store import audit_rows, collection_rows, face_rows, journal, person_rows
+from app.store.audit_rows import Act
 from app.store.collection_rows import CollectionRow
 from app.store.face_rows import VECTOR, FaceToAdd
 from app.store.store import Store
@@ -39,6 +40,7 @@ def intake(store: Store, folder: Path, contract: Contract) -> ExportManifest:
         with store.write() as connection:
             taking = _Intake(connection, folder, contract)
             taking.run()
+            taking.log()
             if taking.counts != manifest.counts:
                 raise BadRequest("it holds other numbers than its manifest says")
     except (OSError, ValidationError, ValueError, LookupError) as exc:
@@ -70,6 +72,11 @@ class _Intake:
         held = sum(len(vectors) for vectors in self._vectors.values())
         if held != self.counts["faces"]:
             raise ValueError("there are more vectors than faces")
+
+    def log(self) -> None:
+        for collection in self._rows:
+            people = [person for owner, person in self._people if owner == collection]
+            audit_rows.append(self._connection, Act("import", collection, people))
 
     def _collection(self, number: int, record: CollectionRecord) -> None:
         path = self._folder / records.vectors_file(number)

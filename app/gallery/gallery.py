@@ -1,12 +1,12 @@
 """Who is known: enrol, forget, verify, identify. Store first, index second.
 
 An answer that says stored or deleted is on disk, and the next `identify` sees it. Changes are made
-by one thread at a time, from the transaction to the index, so both see them in one order; reading
-and searching go on meanwhile.
+one at a time, from the transaction to the index, so both see them in one order; others read on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,15 +22,21 @@ from app.entities import (
     StoredFace,
     Verification,
 )
-from app.errors import BadRequest, Conflict, NotFound
+from app.errors import BadRequest, Conflict, ContractMismatch, NotFound
+from app.gallery.audit import Act, AuditLog
 from app.gallery.changes import Changes
-from app.gallery.enrolment import add_faces, change_person, new_person, require_contract
+from app.gallery.collection_change import changed_columns
+from app.gallery.enrolment import add_faces, change_person, new_person
 from app.gallery.inspection import Finding, Inspection
+from app.gallery.keyring import Keyring
 from app.gallery.lookups import checked_face, collection_of, known_person, person_of
 from app.gallery.once import KEEP_REPLIES, Mark, answered, remember
 from app.gallery.pages import Page, checked_limit, checked_search, cursor_after, place_of
-from app.gallery.projection import Projection, index_name
+from app.gallery.projection import index_name
 from app.gallery.ranking import decide, rank_people
+from app.gallery.reembed_job import ReembedJobs
+from app.gallery.served import ServedModel, ServedModels
+from app.gallery.shared import projection_of
 from app.gallery.unchanged import UNCHANGED, Unchanged
 from app.gallery.vectors import checked_threshold, unit_rows
 from app.index.base import Index
@@ -41,6 +47,7 @@ from app.store.replies import Reply
 from app.store.store import Store
 
 MAX_TOP_K = 100
+R = TypeVar("R")
 
 
 class Gallery:
@@ -54,14 +61,17 @@ class Gallery:
         default_threshold: float,
         *,
         keep_replies: timedelta = KEEP_REPLIES,
+        previous: ServedModel | None = None,
     ) -> None:
         self._store = store
         self._index = index
         self._contract = contract
-        self._default_threshold = default_threshold
-        self._projection = Projection(store, index, contract)
+        self._models = ServedModels(ServedModel(contract, default_threshold), previous)
+        self._projection = projection_of(store, index, self._models)
         self._changes = Changes(store, self._projection)
+        self.reembed = ReembedJobs(store, index, self._models, self._changes)
         self._keep_replies = keep_replies
+        self.audit, self.keys = AuditLog(store), Keyring(store)
         with self._changes.begin() as connection:
             if collection_rows.find(connection, DEFAULT_COLLECTION) is None:
                 collection_rows.add(connection, DEFAULT_COLLECTION, contract)
@@ -74,6 +84,7 @@ class Gallery:
 
     def close(self) -> None:
         """May be called twice."""
+        self.reembed.close()
         with self._changes.none():
             # The store first: a search under way then fails, where an emptied index would have it
             # answer that nobody is known.
@@ -83,7 +94,7 @@ class Gallery:
     def inspect(self, *, repair: bool = False) -> list[Finding]:
         """Whether store and index are whole and agree. Changes wait meanwhile, searches do not."""
         with self._changes.none():
-            inspection = Inspection(self._store, self._index, self._contract, self._projection)
+            inspection = Inspection(self._store, self._index, self._models, self._projection)
             return inspection.run(repair=repair)
 
     def backup(self) -> Backup:
@@ -120,15 +131,26 @@ class Gallery:
         with self._store.read() as connection:
             return collection_rows.counted(connection, collection_of(connection, name).key)
 
-    def require_collection(self, name: str) -> None:
-        """NotFound unless it exists; `collection` also counts, which takes longer."""
+    def contract_of(self, name: str) -> Contract:
+        """Of the vectors that the collection takes. ContractMismatch where no such model runs."""
         with self._store.read() as connection:
-            collection_of(connection, name)
+            return self._models.of(connection, collection_of(connection, name)).contract
+
+    def by_model(self, collection: str, work: Callable[[Contract], R]) -> R:
+        """Does `work` with the collection's model; again, if it moves to another meanwhile."""
+        contract = self.contract_of(collection)
+        while True:
+            try:
+                return work(contract)
+            except ContractMismatch:
+                before, contract = contract, self.contract_of(collection)
+                if contract == before:
+                    raise
 
     def threshold(self, collection: str, of_call: float | None = None) -> float:
-        """What a score is held against: the call's, else the collection's, else the model's."""
+        """What scores of the main model are held against; the collection's own is only for its."""
         with self._store.read() as connection:
-            return self._threshold(collection_of(connection, collection), of_call)
+            return self._models.main.limit(collection_of(connection, collection), of_call)
 
     def create_collection(
         self,
@@ -139,7 +161,7 @@ class Gallery:
         description: str = "",
     ) -> Collection:
         name = checked_id(name, "a collection's name")
-        with self._changes.begin() as connection:
+        with self._changes.begin(Act("create_collection", name)) as connection:
             if collection_rows.find(connection, name) is not None:
                 raise Conflict(f"the collection {name!r} exists already")
             collection_rows.add(
@@ -161,20 +183,14 @@ class Gallery:
         description: str | Unchanged = UNCHANGED,
     ) -> Collection:
         """A threshold of None goes back to the model's own. Crops kept so far stay."""
-        values: dict[str, object] = {}
-        if threshold is not UNCHANGED:
-            values["threshold"] = checked_threshold(threshold)
-        if keep_crops is not UNCHANGED:
-            values["keep_crops"] = keep_crops
-        if description is not UNCHANGED:
-            values["description"] = checked_description(description)
-        with self._changes.begin() as connection:
+        values = changed_columns(threshold, keep_crops, description)
+        with self._changes.begin(Act("update_collection", name)) as connection:
             key = collection_of(connection, name).key
             collection_rows.change(connection, key, values)
             return collection_rows.counted(connection, key)
 
     def delete_collection(self, name: str) -> None:
-        with self._changes.begin() as connection:
+        with self._changes.begin(Act("delete_collection", name)) as connection:
             row = collection_of(connection, name)
             if row.entity.name == DEFAULT_COLLECTION:
                 raise Conflict(
@@ -217,14 +233,16 @@ class Gallery:
         name: str | None,
         faces: Sequence[NewFace] = (),
         metadata: Mapping[str, str] | None = None,
+        made_by: Contract | None = None,
     ) -> tuple[Person, tuple[StoredFace, ...]]:
-        """Conflict when the person exists. Without a name the id is the name."""
-        with self._changes.begin() as connection:
+        """Conflict when the person exists. Without a name the id is the name. `made_by`: the
+        model of the embeddings, here and below; else the main one."""
+        with self._changes.begin(Act("create_person", collection, [id])) as connection:
             row = collection_of(connection, collection)
             if known_person(connection, row, id) is not None:
                 raise Conflict(f"the person {id!r} exists already in {row.entity.name!r}")
             person = new_person(connection, row, id, name, metadata)
-            stored = add_faces(connection, row, person, faces, self._contract)
+            stored = add_faces(connection, row, person, faces, self._models, made_by)
             return person_of(connection, row, id).entity, stored
 
     def update_person(
@@ -235,14 +253,14 @@ class Gallery:
         name: str | Unchanged = UNCHANGED,
         metadata: Mapping[str, str] | Unchanged = UNCHANGED,
     ) -> Person:
-        with self._changes.begin() as connection:
+        with self._changes.begin(Act("update_person", collection, [id])) as connection:
             row = collection_of(connection, collection)
             person = person_of(connection, row, id)
             change_person(connection, person, name, metadata)
             return person_of(connection, row, id).entity
 
     def delete_person(self, collection: str, id: str) -> None:
-        with self._changes.begin() as connection:
+        with self._changes.begin(Act("delete_person", collection, [id])) as connection:
             person = person_of(connection, collection_of(connection, collection), id)
             journal.note_faces_of(connection, person.key)
             person_rows.remove(connection, person.key)
@@ -255,12 +273,13 @@ class Gallery:
         *,
         name: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        made_by: Contract | None = None,
     ) -> tuple[Person, tuple[StoredFace, ...], bool]:
         """Add faces, making the person when new (the last value); a given name or metadata
         replaces the one there."""
         if not faces:
             raise BadRequest("an enrolment needs at least one face")
-        with self._changes.begin() as connection:
+        with self._changes.begin(Act("enrol", collection, [id])) as connection:
             row = collection_of(connection, collection)
             person = known_person(connection, row, id)
             created = person is None
@@ -273,20 +292,20 @@ class Gallery:
                     UNCHANGED if name is None else name,
                     UNCHANGED if metadata is None else metadata,
                 )
-            stored = add_faces(connection, row, person, faces, self._contract)
+            stored = add_faces(connection, row, person, faces, self._models, made_by)
             return person_of(connection, row, id).entity, stored, created
 
     # Faces
 
     def add_faces(
-        self, collection: str, id: str, faces: Sequence[NewFace]
+        self, collection: str, id: str, faces: Sequence[NewFace], made_by: Contract | None = None
     ) -> tuple[Person, tuple[StoredFace, ...]]:
         if not faces:
             raise BadRequest("an enrolment needs at least one face")
-        with self._changes.begin() as connection:
+        with self._changes.begin(Act("add_faces", collection, [id])) as connection:
             row = collection_of(connection, collection)
             person = person_of(connection, row, id)
-            stored = add_faces(connection, row, person, faces, self._contract)
+            stored = add_faces(connection, row, person, faces, self._models, made_by)
             return person_of(connection, row, id).entity, stored
 
     def faces(self, collection: str, id: str) -> tuple[StoredFace, ...]:
@@ -295,7 +314,7 @@ class Gallery:
             return tuple(face_rows.of_person(connection, person.key))
 
     def delete_face(self, collection: str, id: str, face_id: int) -> None:
-        with self._changes.begin() as connection:
+        with self._changes.begin(Act("delete_face", collection, [id])) as connection:
             row = collection_of(connection, collection)
             person = person_of(connection, row, id)
             if not face_rows.remove(connection, person.key, checked_face(face_id, id)):
@@ -320,35 +339,47 @@ class Gallery:
         *,
         top_k: int = 5,
         threshold: float | None = None,
+        made_by: Contract | None = None,
     ) -> list[Identification]:
         """embeddings (N, D) -> N answers. Ranked people are listed whatever the decision."""
         if not 1 <= top_k <= MAX_TOP_K:
             raise BadRequest(f"top_k must be 1 to {MAX_TOP_K}")
-        probes = unit_rows(embeddings, self._contract.dim)
+        probes = unit_rows(embeddings, (made_by or self._contract).dim)
         self._changes.catch_up()
         with self._store.read() as connection:
             row = collection_of(connection, collection)
-            require_contract(connection, row, self._contract)
-        limit = self._threshold(row, threshold)
+            model = self._models.require(connection, row, made_by)
+        limit = model.limit(row, threshold)
         # Two at least: the margin is measured against the second person.
-        wanted = max(top_k, 2)
-        rankings = rank_people(self._index, index_name(row.key), probes, wanted, self._owners_of)
-        return [decide(ranking, top_k, limit) for ranking in rankings]
+        wanted, name = max(top_k, 2), index_name(row.key, model.contract.id)
+        rankings = rank_people(self._index, name, probes, wanted, self._owners_of)
+        if self._models.several:
+            self._require_unmoved(row)
+        answers = [decide(ranking, top_k, limit) for ranking in rankings]
+        self.audit.identified(row.entity.name, answers)
+        return answers
 
     def verify(
-        self, collection: str, person: str, embedding: Floats, *, threshold: float | None = None
+        self,
+        collection: str,
+        person: str,
+        embedding: Floats,
+        *,
+        threshold: float | None = None,
+        made_by: Contract | None = None,
     ) -> Verification:
         """embedding (D,) against the best face of one person."""
-        probe = unit_rows(np.asarray(embedding)[None], self._contract.dim)[0]
+        probe = unit_rows(np.asarray(embedding)[None], (made_by or self._contract).dim)[0]
         with self._store.read() as connection:
             row = collection_of(connection, collection)
-            require_contract(connection, row, self._contract)
+            model = self._models.require(connection, row, made_by)
             known = face_rows.vectors_of_person(connection, person_of(connection, row, person).key)
         if len(known.ids) == 0:
             raise NotFound(f"the person {person!r} has no face to compare with")
         scores = np.clip(known.embeddings @ probe, -1, 1)
         best = int(scores.argmax())
-        score, limit = float(scores[best]), self._threshold(row, threshold)
+        score, limit = float(scores[best]), model.limit(row, threshold)
+        self.audit.write(Act("verify", row.entity.name, [person]))
         return Verification(score, limit, score >= limit, int(known.ids[best]))
 
     def counts(self) -> tuple[int, int]:
@@ -356,12 +387,12 @@ class Gallery:
         with self._store.read() as connection:
             return person_rows.count(connection), face_rows.count(connection)
 
-    def _threshold(self, row: CollectionRow, of_call: float | None) -> float:
-        """The call's, else the collection's, else the model's."""
-        for threshold in (checked_threshold(of_call), row.entity.threshold):
-            if threshold is not None:
-                return threshold
-        return self._default_threshold
+    def _require_unmoved(self, row: CollectionRow) -> None:
+        """The index that was searched may have been dropped under the search."""
+        with self._store.read() as connection:
+            now = collection_rows.contracts(connection, [row.key]).get(row.key)
+        if now != row.entity.contract:
+            raise ContractMismatch(f"the collection {row.entity.name!r} went to another model")
 
     def _owners_of(self, face_ids: Sequence[int]) -> Mapping[int, person_rows.Owner]:
         with self._store.read() as connection:

@@ -108,6 +108,26 @@ crops = Table(
     Column("png", LargeBinary, nullable=False),
 )
 
+# The other model of a collection that moves, or has moved, from one to another; see other_vectors.
+reembeddings = Table(
+    "reembeddings",
+    metadata,
+    Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("contract", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("dim", Integer, nullable=False),
+    Column("threshold", Float),  # the collection's own while it goes by this model
+    Column("served", Boolean, nullable=False),  # it went by this model before
+)
+
+# Vectors of that model, of as many faces as have one.
+other_vectors = Table(
+    "other_vectors",
+    metadata,
+    Column("face_id", ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True),
+    Column("embedding", LargeBinary, nullable=False),  # as in faces
+)
+
 # What the index may not have heard of yet; see journal.py. No foreign keys: an entry outlives
 # the row that it is about.
 changes = Table(
@@ -134,4 +154,31 @@ replies = Table(
     Index(None, "collection_id"),
     Index(None, "person_id"),
     Index(None, "created_at"),
+)
+
+# Who may ask; see key_rows.py. A revoked key stays, so that the audit log's names keep a meaning.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),  # of the secret
+    Column("rate", Text),  # e.g. 100/minute; null: the setting's
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+)
+
+# Append-only, by a trigger too; see audit_rows.py.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Key, primary_key=True, autoincrement=False),  # 1, 2, 3: without a gap
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("collection", Text),
+    Column("people", JSON, nullable=False),  # ids: those who were changed or recognised
+    Column("shown", JSON, nullable=False),  # ids: those who were ranked and not recognised
+    Column("hash", Text, nullable=False),
 )
