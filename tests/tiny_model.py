@@ -14,10 +14,10 @@ SHRUNK = 16  # pixels, side of what is projected
 DIM = 256
 
 
-def write_tiny_model(path: Path) -> Path:
+def write_tiny_model(path: Path, seed: int = 0) -> Path:
     """(N, 3, 112, 112) -> the mean of 7 x 7 blocks, (N, 3, 16, 16) -> projected, (N, 256)."""
     block, inputs = [112 // SHRUNK] * 2, 3 * SHRUNK * SHRUNK
-    weight = np.random.default_rng(0).standard_normal((inputs, DIM)).astype(np.float32)
+    weight = np.random.default_rng(seed).standard_normal((inputs, DIM)).astype(np.float32)
     weight -= weight.mean(0)  # blind to brightness, else all faces look alike
     nodes = [
         helper.make_node("AveragePool", ["image"], ["small"], kernel_shape=block, strides=block),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.entities import Floats
-from app.errors import BadRequest
+from app.entities import Contract, Floats
+from app.errors import BadRequest, ContractMismatch
 
 WIRE = np.dtype("<f4")  # little-endian float32
 
@@ -15,6 +15,16 @@ WIRE = np.dtype("<f4")  # little-endian float32
 def vectors(given: Sequence[Sequence[float] | str], dim: int) -> Floats:
     """-> (N, D) float32 of unit length; raises BadRequest that names the first bad one."""
     return np.stack([_vector(row, dim, f"embeddings.{i}") for i, row in enumerate(given)])
+
+
+def require_of(contract: Contract, named: str | None, main: Contract) -> None:
+    """Embeddings that came without the name of their contract count as those of the main model."""
+    if (named or main.id) != contract.id:
+        said = f"of the contract {named}" if named else f"taken to be of the contract {main.id}"
+        raise ContractMismatch(
+            f"the embeddings are {said}, and the collection holds those of {contract.model} "
+            f"(contract {contract.id}): embed with `collection`, and send the `contract` along"
+        )
 
 
 def to_base64(embedding: Floats) -> str:

@@ -10,7 +10,7 @@ from app.api.handlers import refusal
 from app.api.pictures import decode, located
 from app.api.requests import Picture
 from app.api.schemas import AcceptedFace, EnrolAnswer, PersonOut, Refusal, StoredFaceOut
-from app.entities import Face, NewFace, Person, StoredFace
+from app.entities import Contract, Face, NewFace, Person, StoredFace
 from app.errors import ImageError, NothingAccepted
 
 
@@ -24,13 +24,16 @@ class Enrolment:
 
 
 def accept(
-    services: Services, pictures: Sequence[Picture], faces: Literal["one", "largest"]
+    services: Services,
+    pictures: Sequence[Picture],
+    faces: Literal["one", "largest"],
+    contract: Contract,
 ) -> Enrolment:
     """Raises NothingAccepted when there are pictures and all were refused."""
     enrolment = Enrolment()
     for picture in pictures:
         try:
-            face = _face(services, picture, faces)
+            face = _face(services, picture, faces, contract)
         except ImageError as error:
             enrolment.refusals.append(error)
             continue
@@ -41,8 +44,8 @@ def accept(
     return enrolment
 
 
-def accept_embeddings(services: Services, given: Sequence[Sequence[float] | str]) -> Enrolment:
-    probes = vectors(given, services.analyzer.contract.dim)
+def accept_embeddings(given: Sequence[Sequence[float] | str], contract: Contract) -> Enrolment:
+    probes = vectors(given, contract.dim)
     return Enrolment(
         faces=[NewFace(embedding) for embedding in probes],
         sources=[(index, None) for index in range(len(probes))],
@@ -64,10 +67,12 @@ def answer(
     )
 
 
-def _face(services: Services, picture: Picture, faces: Literal["one", "largest"]) -> Face:
+def _face(
+    services: Services, picture: Picture, faces: Literal["one", "largest"], contract: Contract
+) -> Face:
     image = decode(picture, services.image_limits)
     try:
-        return services.analyzer.for_enrolment(image, faces=faces)
+        return services.analyzer.for_enrolment(image, faces=faces, contract=contract)
     except ImageError as error:
         raise located(error, picture) from None
 

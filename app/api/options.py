@@ -41,6 +41,10 @@ Embeddings = Annotated[
         description="in place of pictures: lists of numbers, or base64 of little-endian float32",
     ),
 ]
+EmbeddingsContract = Annotated[
+    str | None,
+    Field(description="that the given embeddings are of, as /embed says; else that of FACE_MODEL"),
+]
 EnrolFaces = Annotated[
     Literal["one", "largest"],
     Field(description="one refuses a picture of several faces; largest takes the largest of them"),
@@ -73,6 +77,10 @@ class EmbedOptions(Options):
     aligned: Annotated[
         bool, Field(description="each picture already is an aligned crop of one face")
     ] = False
+    collection: Annotated[
+        str | None,
+        Field(description="embed with the model that this collection goes by; else FACE_MODEL"),
+    ] = None
 
 
 class VerifyOptions(Options):
@@ -89,6 +97,7 @@ class IdentifyOptions(Options):
     threshold: Threshold = None
     faces: PictureFaces = "all"
     embeddings: Embeddings = None
+    contract: EmbeddingsContract = None
 
 
 class EnrolOptions(Options):
@@ -109,3 +118,4 @@ class PersonOptions(Options):
 class FacesOptions(Options):
     faces: EnrolFaces = "one"
     embeddings: Embeddings = None
+    contract: EmbeddingsContract = None

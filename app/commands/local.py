@@ -30,19 +30,26 @@ class LocalTarget:
 
     def enroll(self, person: str, picture: Picture, *, collection: str, faces: Faces) -> None:
         try:
-            face = self._analyzer.for_enrolment(self._decoded(picture), faces=faces)
-            self._gallery.enrol(collection, person, [_new(face)])
+            contract = self._gallery.contract_of(collection)
+            face = self._analyzer.for_enrolment(
+                self._decoded(picture), faces=faces, contract=contract
+            )
+            self._gallery.enrol(collection, person, [_new(face)], made_by=contract)
         except (ImageError, BadRequest) as exc:
             raise Refused(exc.code, str(exc)) from exc
 
     def holds(self, person: str, picture: Picture, *, collection: str) -> bool:
+        contract = self._gallery.contract_of(collection)
         try:
-            (found,) = self._analyzer.analyze([self._decoded(picture)], faces="largest")
+            (found,) = self._analyzer.analyze(
+                [self._decoded(picture)], faces="largest", contract=contract
+            )
         except ImageError as exc:
             raise Refused(exc.code, str(exc)) from exc
         embeddings = [face.embedding for face in found if face.embedding is not None]
         return any(
-            self._gallery.verify(collection, person, embedding).score > SAME_PICTURE
+            self._gallery.verify(collection, person, embedding, made_by=contract).score
+            > SAME_PICTURE
             for embedding in embeddings
         )
 
@@ -56,14 +63,17 @@ class LocalTarget:
     def identify(
         self, picture: Picture, *, collection: str, top_k: int, threshold: float | None
     ) -> list[Found]:
+        contract = self._gallery.contract_of(collection)
         try:
-            (faces,) = self._analyzer.analyze([self._decoded(picture)])
+            (faces,) = self._analyzer.analyze([self._decoded(picture)], contract=contract)
         except ImageError as exc:
             raise Refused(exc.code, str(exc)) from exc
-        embeddings = np.zeros((len(faces), self._analyzer.contract.dim), np.float32)
+        embeddings = np.zeros((len(faces), contract.dim), np.float32)
         for row, face in zip(embeddings, faces, strict=True):
             row[:] = face.embedding
-        answers = self._gallery.identify(collection, embeddings, top_k=top_k, threshold=threshold)
+        answers = self._gallery.identify(
+            collection, embeddings, top_k=top_k, threshold=threshold, made_by=contract
+        )
         return [_found(face, answer) for face, answer in zip(faces, answers, strict=True)]
 
     def people(self, *, collection: str, search: str | None) -> Iterator[Person]:

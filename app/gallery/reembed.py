@@ -9,7 +9,6 @@ the way back is the same way.
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -40,31 +39,6 @@ Embed = Callable[[list[Image], Contract], Floats]  # crops (112, 112, 3) -> (N, 
 
 class Stopped(Exception):
     """Asked to stop. What is made is kept."""
-
-
-@dataclass(frozen=True)
-class State:
-    """Where a collection stands between two models."""
-
-    collection: str
-    model: str  # that it goes by
-    contract: str
-    other: OtherModel | None  # that it is on its way to, or came from
-    made: int  # faces that have a vector of the other model
-    faces: int
-
-
-def state_of(store: Store, collection: str) -> State:
-    with store.read() as connection:
-        row = collection_of(connection, collection)
-        return State(
-            collection=row.entity.name,
-            model=row.model,
-            contract=row.entity.contract,
-            other=other_vectors.find(connection, row.key),
-            made=other_vectors.count(connection, row.key),
-            faces=face_rows.count(connection, row.key),
-        )
 
 
 class Reembedding:

@@ -3,17 +3,33 @@
 import logging
 import threading
 from dataclasses import dataclass, field
+from typing import Literal
 
+from app.entities import Contract
 from app.errors import FaceError, NotFound
 from app.gallery.changes import Changes
 from app.gallery.lookups import collection_of
-from app.gallery.reembed import Embed, Reembedding, State, Stopped, state_of
+from app.gallery.reembed import Embed, Reembedding, Stopped
 from app.gallery.served import ServedModels
 from app.index.base import Index
-from app.store import other_vectors
+from app.store import face_rows, other_vectors
 from app.store.store import Store
 
 log = logging.getLogger("face.reembed")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a collection stands between two models. `none`: nobody moves it; `stopped`: on its way,
+    and nobody works on it; `moved`: it can go back."""
+
+    collection: str
+    state: Literal["none", "running", "stopped", "moved"]
+    held: Contract  # that it goes by
+    other: Contract | None  # that it goes to, or came from
+    made: int  # faces that have a vector of the other model
+    faces: int
+    said: str | None  # what ended the last run, where that was not its end
 
 
 @dataclass
@@ -25,6 +41,9 @@ class _Job:
     @property
     def running(self) -> bool:
         return self.thread is not None and self.thread.is_alive()
+
+
+_NO_JOB = _Job()
 
 
 class ReembedJobs:
@@ -45,7 +64,7 @@ class ReembedJobs:
     ) -> None:
         """To the main model, or back to the one before. Does nothing where it is under way."""
         with self._one:
-            name = self.state(collection).collection
+            name = self.progress(collection).collection
             job = self._jobs.get(name)
             if self._closed or (job is not None and job.running):
                 return
@@ -57,22 +76,26 @@ class ReembedJobs:
             job.thread = threading.Thread(target=_run, args=(work, name, job), name="reembed")
             job.thread.start()
 
-    def state(self, collection: str) -> State:
-        return state_of(self._store, collection)
-
-    def running(self, collection: str) -> bool:
-        job = self._jobs.get(collection)
-        return job is not None and job.running
-
-    def fault(self, collection: str) -> str | None:
-        """What ended the last run here, where it did not come to its end."""
-        job = self._jobs.get(collection)
-        return None if job is None else job.fault
+    def progress(self, collection: str) -> Progress:
+        with self._store.read() as connection:
+            row = collection_of(connection, collection)
+            held = Contract(row.entity.contract, row.model, row.entity.dim)
+            other = other_vectors.find(connection, row.key)
+            made = other_vectors.count(connection, row.key) if other else 0
+            faces = face_rows.count(connection, row.key)
+        job = self._jobs.get(row.entity.name, _NO_JOB)
+        state: Literal["none", "running", "stopped", "moved"] = "none"
+        if job.running:
+            state = "running"
+        elif other:
+            state = "moved" if other.served else "stopped"
+        contract = other.contract if other else None
+        return Progress(row.entity.name, state, held, contract, made, faces, job.fault)
 
     def forget(self, collection: str) -> None:
         """Stop, and delete the vectors of the other model, be it the next or the one before."""
         with self._one:
-            name = self.state(collection).collection
+            name = self.progress(collection).collection
             _end(self._jobs.pop(name, None))
             with self._changes.begin() as connection:
                 row = collection_of(connection, name)

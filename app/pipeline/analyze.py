@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from threading import BoundedSemaphore
 from typing import Literal
 
@@ -36,8 +37,11 @@ class Analyzer:
         max_queue: int = 256,
         max_detections: int = 2,
         observe: Callable[[int, int], None] | None = None,
+        previous: Embedder | None = None,
     ) -> None:
         """`observe(batch_size, crops_left_waiting)` is told of each batch, for the metrics.
+
+        `previous` embeds for collections that have not moved to `embedder` yet.
 
         `max_detections` pictures are in the detector at once and the rest wait: each holds some
         150 MB there, and two already keep all cores busy.
@@ -46,23 +50,27 @@ class Analyzer:
         self.contract = embedder.contract
         self._detector = detector
         self._detecting = BoundedSemaphore(max_detections)
-        self._embedder = embedder
+        self.previous = previous
+        self._embedders = [each for each in (embedder, previous) if each is not None]
         self._rules = rules or QualityRules()
         self._min_score = min_score
         # One caller never has more crops waiting than a batch takes nor than the queue holds.
         self._at_once = min(max_batch, max_queue)
-        self._batcher: MicroBatcher[Image, Floats] = MicroBatcher(
-            self._run_batch,
-            max_batch=max_batch,
-            max_queue=max_queue,
-            name="embedder",
-            observe=observe,
-        )
+        self._batchers: dict[str, MicroBatcher[Image, Floats]] = {
+            each.contract.id: MicroBatcher(
+                partial(_run_batch, each),
+                max_batch=max_batch,
+                max_queue=max_queue,
+                name="embedder",
+                observe=observe,
+            )
+            for each in self._embedders
+        }
 
     @property
     def queue_depth(self) -> int:
-        """Crops that wait for the network now."""
-        return self._batcher.depth
+        """Crops that wait for a network now."""
+        return sum(batcher.depth for batcher in self._batchers.values())
 
     def detect(
         self,
@@ -94,10 +102,12 @@ class Analyzer:
         *,
         faces: Literal["all", "largest"] = "all",
         aligned: bool = False,
+        contract: Contract | None = None,
     ) -> list[list[Face]]:
-        """Likewise, with the embedding too. `aligned`: each picture is a crop already."""
+        """Likewise, with the embedding too. `aligned`: each picture is a crop already. `contract`
+        is of the model to embed with, here and below; else the main one's."""
         if aligned:
-            return self._embedded([[_whole(image)] for image in images])
+            return self._embedded([[_whole(image)] for image in images], contract)
         found = self._found(images, None)
         if faces == "largest":
             found = [[_largest(group)] if group else [] for group in found]
@@ -105,11 +115,17 @@ class Analyzer:
             [
                 [_measured(image, face) for face in group]
                 for image, group in zip(images, found, strict=True)
-            ]
+            ],
+            contract,
         )
 
     def for_enrolment(
-        self, image: Image, *, faces: Literal["one", "largest"] = "one", aligned: bool = False
+        self,
+        image: Image,
+        *,
+        faces: Literal["one", "largest"] = "one",
+        aligned: bool = False,
+        contract: Contract | None = None,
     ) -> Face:
         """The one face to enrol, embedded. Raises NoFace, SeveralFaces or LowQuality."""
         if aligned:
@@ -122,12 +138,18 @@ class Analyzer:
                 raise SeveralFaces(f"the picture shows {len(found)} faces, one is wanted")
             face = _measured(image, _largest(found))
         self._rules.check(face)
-        return self._embedded([[face]])[0][0]
+        return self._embedded([[face]], contract)[0][0]
+
+    def embed(self, crops: Sequence[Image], contract: Contract) -> Floats:
+        """Crops (112, 112, 3) each -> (N, D)."""
+        return np.stack(self._vectors(crops, contract))
 
     def close(self) -> None:
-        """Finishes what waits, then closes the network and the detector."""
-        self._batcher.close()
-        self._embedder.close()
+        """Finishes what waits, then closes the networks."""
+        for batcher in self._batchers.values():
+            batcher.close()
+        for embedder in self._embedders:
+            embedder.close()
         self._detector.close()
 
     def _found(self, images: Sequence[Image], min_score: float | None) -> list[list[Face]]:
@@ -140,21 +162,23 @@ class Analyzer:
             (faces,) = self._detector.detect([image])
         return faces
 
-    def _embedded(self, groups: list[list[Face]]) -> list[list[Face]]:
-        vectors = iter(self._vectors([face.crop for group in groups for face in group]))
+    def _embedded(self, groups: list[list[Face]], contract: Contract | None) -> list[list[Face]]:
+        crops = [face.crop for group in groups for face in group]
+        vectors = iter(self._vectors(crops, contract or self.contract))
         return [[replace(face, embedding=next(vectors)) for face in group] for group in groups]
 
-    def _vectors(self, crops: Sequence[Image | None]) -> list[Floats]:
+    def _vectors(self, crops: Sequence[Image | None], contract: Contract) -> list[Floats]:
         """Crops -> embeddings (D,) each. Many go in portions, so that others get their turn."""
         ready = [crop for crop in crops if crop is not None]
         vectors: list[Floats] = []
         for start in range(0, len(ready), self._at_once):
-            futures = self._batcher.submit_all(ready[start : start + self._at_once])
+            futures = self._batchers[contract.id].submit_all(ready[start : start + self._at_once])
             vectors += _results(futures)
         return vectors
 
-    def _run_batch(self, crops: list[Image]) -> list[Floats]:
-        return list(self._embedder.embed(np.stack(crops)))
+
+def _run_batch(embedder: Embedder, crops: list[Image]) -> list[Floats]:
+    return list(embedder.embed(np.stack(crops)))
 
 
 def _results(futures: Sequence[Future[Floats]]) -> list[Floats]:

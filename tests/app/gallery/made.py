@@ -6,12 +6,14 @@ import numpy as np
 
 from app.entities import Contract, Floats, NewFace
 from app.gallery import Gallery
+from app.gallery.projection import index_name
 from app.index.flat import FlatIndex
 from app.store.store import Store, sqlite_url
 
 DIM = 16
 CONTRACT = Contract("c1", "first_model", DIM)
 THRESHOLD = 0.5
+DEFAULT_INDEX = index_name(1, CONTRACT.id)  # of the collection `default`
 
 
 def open_gallery(folder: Path, contract: Contract = CONTRACT) -> Gallery:

@@ -7,8 +7,7 @@ import numpy as np
 
 from app.errors import Conflict, NotFound, Unavailable
 from app.gallery import Gallery
-from app.gallery.projection import index_name
-from tests.app.gallery.made import CONTRACT, face, vector
+from tests.app.gallery.made import DEFAULT_INDEX, face, vector
 
 
 def at_once(*jobs: Callable[[], None]) -> list[BaseException]:
@@ -76,7 +75,7 @@ def test_answers_stay_right_while_others_change_the_collection(gallery: Gallery)
 
     assert at_once(change(1), change(2), look, look) == []
     assert gallery.counts() == (1, 1)
-    assert gallery._index.count(index_name(1, CONTRACT.id)) == 1
+    assert gallery._index.count(DEFAULT_INDEX) == 1
 
 
 def test_deleting_while_enrolling_leaves_index_and_store_equal(gallery: Gallery):
@@ -92,7 +91,7 @@ def test_deleting_while_enrolling_leaves_index_and_store_equal(gallery: Gallery)
                 continue
 
     assert at_once(enrol, delete, enrol) == []
-    assert gallery._index.count(index_name(1, CONTRACT.id)) == gallery.counts()[1]
+    assert gallery._index.count(DEFAULT_INDEX) == gallery.counts()[1]
 
 
 def test_closing_under_a_search_never_turns_a_known_face_into_an_unknown_one(gallery: Gallery):

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.gallery.projection import index_name
-from tests.app.gallery.made import CONTRACT, open_gallery, vector
+from tests.app.gallery.made import DEFAULT_INDEX, open_gallery, vector
 
 ROOT = Path(__file__).parents[3]
 
@@ -64,5 +63,5 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path, lines: int):
         # The last one may have been deleted, or the next one stored, without a word.
         assert len(people.keys() & {f"p{last}", f"p{last + 1}"}) >= (last % 4 != 0)
         assert {person.faces for person in people.values()} <= {2}
-        assert gallery._index.count(index_name(1, CONTRACT.id)) == gallery.counts()[1] == 2 * len(people)
+        assert gallery._index.count(DEFAULT_INDEX) == gallery.counts()[1] == 2 * len(people)
         gallery.close()

@@ -9,10 +9,9 @@ import pytest
 from app.entities import NewFace
 from app.errors import Unavailable
 from app.gallery import Finding, Gallery, inspection
-from app.gallery.projection import index_name
 from app.index.flat import FlatIndex
 from app.store.store import Store, sqlite_url
-from tests.app.gallery.made import CONTRACT, DIM, THRESHOLD, face, vector
+from tests.app.gallery.made import CONTRACT, DEFAULT_INDEX, DIM, THRESHOLD, face, vector
 from tests.app.gallery.test_projection import FailingIndex
 
 CROP = np.zeros((112, 112, 3), np.uint8)
@@ -47,12 +46,12 @@ def test_a_whole_gallery_has_no_fault(store: Store):
 
 
 BREAKS: dict[str, Callable[[FlatIndex], None]] = {
-    "a vector is missing": lambda index: index.remove(index_name(1, CONTRACT.id), np.array([2])),
-    "one too many": lambda index: index.add(index_name(1, CONTRACT.id), np.array([99]), vector(9)[None]),
-    "another vector": lambda index: index.add(index_name(1, CONTRACT.id), np.array([2]), vector(9)[None]),
+    "a vector is missing": lambda index: index.remove(DEFAULT_INDEX, np.array([2])),
+    "one too many": lambda index: index.add(DEFAULT_INDEX, np.array([99]), vector(9)[None]),
+    "another vector": lambda index: index.add(DEFAULT_INDEX, np.array([2]), vector(9)[None]),
     "under another id": lambda index: (
-        index.remove(index_name(1, CONTRACT.id), np.array([2])),
-        index.add(index_name(1, CONTRACT.id), np.array([99]), vector(2)[None]),
+        index.remove(DEFAULT_INDEX, np.array([2])),
+        index.add(DEFAULT_INDEX, np.array([99]), vector(2)[None]),
     ),
     "a collection of nobody": lambda index: index.add("c77", np.array([1]), vector(1)[None]),
 }
@@ -77,7 +76,7 @@ def test_a_large_collection_is_sampled(store: Store, monkeypatch: pytest.MonkeyP
     index = FlatIndex()
     gallery = filled(store, index)
     assert wrong(gallery.inspect()) == []
-    index.add(index_name(1, CONTRACT.id), np.array([3]), vector(9)[None])  # face 3 is the third of six
+    index.add(DEFAULT_INDEX, np.array([3]), vector(9)[None])  # face 3 is the third of six
     assert wrong(gallery.inspect()) == ["index"]
 
 

@@ -9,10 +9,9 @@ import pytest
 from app.entities import Contract
 from app.errors import Unavailable
 from app.gallery import Gallery, projection
-from app.gallery.projection import index_name
 from app.index.flat import FlatIndex
 from app.store.store import Store, sqlite_url
-from tests.app.gallery.made import CONTRACT, DIM, THRESHOLD, face, vector
+from tests.app.gallery.made import CONTRACT, DEFAULT_INDEX, DIM, THRESHOLD, face, vector
 
 
 class FailingIndex(FlatIndex):
@@ -55,7 +54,7 @@ def test_an_index_is_rebuilt_in_steps_from_the_store(store: Store, monkeypatch: 
         first.enrol("default", f"p{seed}", [face(seed)])
     index = FlatIndex()
     again = gallery_of(store, index)
-    assert index.count(index_name(1, CONTRACT.id)) == 10
+    assert index.count(DEFAULT_INDEX) == 10
     assert [best(again, seed) for seed in range(10)] == [f"p{seed}" for seed in range(10)]
 
 
@@ -73,19 +72,19 @@ def test_what_the_index_missed_is_made_good_before_the_next_answer(store: Store)
         best(gallery, 1)  # no answer is better than a wrong one
     index.failing = False
     assert (best(gallery, 1), best(gallery, 2)) == (None, "bob")
-    assert index.count(index_name(1, CONTRACT.id)) == gallery.counts()[1] == 1
+    assert index.count(DEFAULT_INDEX) == gallery.counts()[1] == 1
 
 
 def test_reconcile_may_run_at_any_time_and_twice(store: Store):
     index = FlatIndex()
     gallery = gallery_of(store, index)
     gallery.enrol("default", "ann", [face(1)])
-    index.remove(index_name(1, CONTRACT.id), np.array([1]))  # behind the gallery's back
+    index.remove(DEFAULT_INDEX, np.array([1]))  # behind the gallery's back
     index.add("c77", np.array([5]), vector(5)[None])
     gallery.reconcile()
     gallery.reconcile()
     assert best(gallery, 1) == "ann"
-    assert list(index.collections()) == [index_name(1, CONTRACT.id)]
+    assert list(index.collections()) == [DEFAULT_INDEX]
 
 
 def test_an_index_that_outlived_the_process_is_followed_up_not_rebuilt(
