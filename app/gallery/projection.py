@@ -52,10 +52,7 @@ class Projection:
 
     def reconcile(self) -> None:
         """Make the index equal to the store, from nothing if need be."""
-        with self._store.read() as connection:
-            contracts = collection_rows.contracts(connection)
-        served = {key: held for key, held in contracts.items() if held in self._models}
-        names = {key: index_name(key, held) for key, held in served.items()}
+        names = self._names()
         for name in set(self._index.collections()) - set(names.values()):
             self._index.drop(name)
         self.follow()
@@ -68,9 +65,8 @@ class Projection:
     def follow(self) -> None:
         """Follow the journal to its end."""
         try:
-            while entries := self._next_entries():
-                self._agree_about(entries)
-                self._followed = entries[-1].number
+            while self._follow_some():
+                pass
         except FaceError:
             self.behind = True
             raise
@@ -95,9 +91,23 @@ class Projection:
         with self._store.read() as connection:
             return journal.count(connection, self._followed)
 
-    def _next_entries(self) -> list[Entry]:
+    def _names(self) -> dict[int, str]:
+        """What the index has to have: collection key -> name."""
         with self._store.read() as connection:
-            return journal.entries(connection, self._followed, ENTRIES)
+            contracts = collection_rows.contracts(connection)
+        return {k: index_name(k, held) for k, held in contracts.items() if self._projects(held)}
+
+    def _projects(self, contract: str) -> bool:
+        return contract in self._models
+
+    def _follow_some(self) -> bool:
+        """Whether there may be more."""
+        with self._store.read() as connection:
+            entries = journal.entries(connection, self._followed, ENTRIES)
+        if entries:
+            self._agree_about(entries)
+            self._followed = entries[-1].number
+        return bool(entries)
 
     def _agree_about(self, entries: list[Entry]) -> None:
         faces: dict[int, set[int]] = defaultdict(set)
@@ -108,7 +118,7 @@ class Projection:
             contracts = collection_rows.contracts(connection, faces)
             for key, ids in faces.items():
                 held = contracts.get(key)  # None: the collection is gone
-                name = index_name(key, held) if held and held in self._models else None
+                name = index_name(key, held) if held and self._projects(held) else None
                 if key in wholes:
                     self._drop_others(key, name)
                 if name is not None:

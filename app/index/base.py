@@ -1,7 +1,7 @@
 """The seam between the gallery and vector search. An index is a projection: it can be rebuilt."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -38,3 +38,12 @@ class Index(Protocol):
     def drop(self, collection: str) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class SharedIndex(Index, Protocol):
+    """An index outside of the process, which several processes change and search."""
+
+    def ids_between(self, collection: str, above: int, up_to: int) -> Ids:
+        """Ids in (above, up_to], in any order; where there are many, some thousands of them."""
+        ...

@@ -4,11 +4,20 @@ from pathlib import Path
 import pytest
 
 from app.gallery import Gallery
-from tests.app.gallery.made import open_gallery
+from app.index.milvus import MilvusIndex
+from app.store.store import Store
+from tests.app.gallery.made import CONTRACT, THRESHOLD, open_gallery
+
+BACK_ENDS = ("sqlite and faiss", "postgresql and milvus")
 
 
-@pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[Gallery]:
-    opened = open_gallery(tmp_path)
+@pytest.fixture(params=BACK_ENDS)
+def gallery(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gallery]:
+    if request.param == "sqlite and faiss":
+        opened = open_gallery(tmp_path)
+    else:
+        store = Store(request.getfixturevalue("postgresql").new_database())
+        index = MilvusIndex(request.getfixturevalue("milvus_lite").new_database())
+        opened = Gallery(store, index, CONTRACT, THRESHOLD)
     yield opened
     opened.close()
