@@ -3,7 +3,6 @@
 Everything heavy is imported inside the commands, so that `face --help` answers at once.
 """
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from app.errors import BadRequest, FaceError
+from app.commands import audit, keys
+from app.commands.options import Data, Json, Url, given_key, service_of
+from app.errors import FaceError
 
 if TYPE_CHECKING:
     from app.commands.target import Target
@@ -29,16 +30,10 @@ cli = typer.Typer(
     rich_markup_mode=None,
 )
 
-Data = Annotated[
-    Path | None,
-    typer.Option(help="The data folder to work in; FACE_DATA_DIR, else ./data.", file_okay=False),
-]
-Url = Annotated[
-    str | None,
-    typer.Option(help="A running service to work with instead; FACE_URL."),
-]
+cli.add_typer(keys.commands, name="keys")
+cli.add_typer(audit.commands, name="audit")
+
 Collection = Annotated[str, typer.Option(help="The collection of people.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @cli.command()
@@ -46,12 +41,15 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 8000.")] = None,
     data: Data = None,
+    first_key: Annotated[
+        bool, typer.Option("--first-key", help="Make an admin's key and print it, if none exists.")
+    ] = False,
 ) -> None:
     """Run the service."""
     from app.main import serve as run
     from app.settings import read_settings
 
-    run(read_settings({"host": host, "port": port, "data_dir": data}))
+    run(read_settings({"host": host, "port": port, "data_dir": data}), first_key=first_key)
 
 
 @cli.command()
@@ -143,9 +141,9 @@ def backup(
     from app.commands import backup as command
     from app.settings import read_settings
 
-    service = _service(url, data)
+    service = service_of(url, data)
     if service:
-        manifest = command.from_service(file, service, os.environ.get("FACE_KEY"))
+        manifest = command.from_service(file, service, given_key())
     else:
         manifest = command.from_folder(file, read_settings({"data_dir": data}))
     typer.echo(command.sentence(manifest))
@@ -183,9 +181,9 @@ def export(
     from app.commands import export as command
     from app.settings import read_settings
 
-    service, settings = _service(url, data), read_settings({"data_dir": data})
+    service, settings = service_of(url, data), read_settings({"data_dir": data})
     if service:
-        manifest = command.from_service(folder, service, os.environ.get("FACE_KEY"), settings)
+        manifest = command.from_service(folder, service, given_key(), settings)
     else:
         manifest = command.from_folder(folder, settings)
     typer.echo(command.sentence(manifest))
@@ -214,9 +212,9 @@ def fsck(
     from app.commands.output import print_table
     from app.settings import read_settings
 
-    service = _service(url, data)
+    service = service_of(url, data)
     if service:
-        findings = command.at_service(service, os.environ.get("FACE_KEY"), repair=repair)
+        findings = command.at_service(service, given_key(), repair=repair)
     else:
         findings = command.here(read_settings({"data_dir": data}), repair=repair)
     print_table(command.table(findings))
@@ -225,14 +223,47 @@ def fsck(
 
 
 @cli.command()
+def reembed(
+    collection: Collection = DEFAULT_COLLECTION,
+    back: Annotated[
+        bool, typer.Option("--back", help="Back to the model that it went by before.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=-1, max=1, help="The collection's own, for scores of the new model."),
+    ] = None,
+    forget_old: Annotated[
+        bool, typer.Option("--forget-old", help="Delete the vectors of the other model.")
+    ] = False,
+    data: Data = None,
+    url: Url = None,
+) -> None:
+    """Move a collection to the model that is served, by the crops it kept."""
+    from app.commands import reembed as command
+    from app.settings import read_settings
+
+    service = service_of(url, data)
+    place = (
+        command.at_service(service, collection)
+        if service
+        else command.here(read_settings({"data_dir": data}), collection)
+    )
+    with place as mover:
+        if forget_old:
+            typer.echo(command.forget(mover))
+        else:
+            typer.echo(command.move(mover, back=back, threshold=threshold))
+
+
+@cli.command()
 def doctor(data: Data = None, url: Url = None) -> None:
     """Check every part and say how to mend it."""
     from app.commands import doctor as command
     from app.commands.output import print_table
 
-    service = _service(url, data)
+    service = service_of(url, data)
     if service:
-        checks = list(command.check_service(service, os.environ.get("FACE_KEY")))
+        checks = list(command.check_service(service, given_key()))
     else:
         checks = list(command.check_here(data))
     print_table(command.table(checks))
@@ -251,21 +282,14 @@ def demo(
         raise typer.Exit(FAILED)
 
 
-def _service(url: str | None, data: Path | None) -> str | None:
-    """The service to ask, if any: what is said on the command line wins over FACE_URL."""
-    if url and data:
-        raise BadRequest("give --url or --data, not both: a running service has its own data")
-    return url or (None if data else os.environ.get("FACE_URL"))
-
-
 @contextmanager
 def _target(url: str | None, data: Path | None) -> Iterator["Target"]:
-    service = _service(url, data)
+    service = service_of(url, data)
     target: Target
     if service:
         from app.commands.remote import RemoteTarget
 
-        target = RemoteTarget(service, os.environ.get("FACE_KEY"))
+        target = RemoteTarget(service, given_key())
     else:
         from app.commands.local import LocalTarget
         from app.settings import read_settings

@@ -12,6 +12,14 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from app.api.access_schemas import (
+    AuditLineOut,
+    AuditPage,
+    AuditVerdict,
+    KeyList,
+    KeyOut,
+    NewKeyOut,
+)
 from app.api.schemas import (
     AlignedFace,
     CollectionList,
@@ -27,16 +35,17 @@ from app.api.schemas import (
     PersonOut,
     PicturesAnswer,
     Problem,
+    ReembedOut,
     Refusal,
     StoredFaceList,
     StoredFaceOut,
     VerifyAnswer,
 )
-from app.entities import DEFAULT_COLLECTION
+from app.entities import DEFAULT_COLLECTION, Role
 
 Picture = Path | str | bytes  # a file, or its content
 Form = Mapping[str, str]
-PAGE = 200  # people that are asked for at once
+PAGE = 200  # people, or lines, that are asked for at once
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
@@ -197,6 +206,19 @@ class FaceClient:
     def delete_collection(self, name: str) -> None:
         self._send("DELETE", _path("collections", name))
 
+    def reembedding(self, collection: str) -> ReembedOut:
+        return _parse(ReembedOut, self._send("GET", _path("collections", collection, "reembed")))
+
+    def reembed(
+        self, collection: str, *, back: bool = False, threshold: float | None = None
+    ) -> ReembedOut:
+        """Starts it, or lets it go on; `reembedding` says how far it is."""
+        body, path = {"back": back, "threshold": threshold}, _path("collections", collection)
+        return _parse(ReembedOut, self._send("POST", f"{path}/reembed", json=body))
+
+    def forget_reembedding(self, collection: str) -> ReembedOut:
+        return _parse(ReembedOut, self._send("DELETE", _path("collections", collection, "reembed")))
+
     # People and their faces
 
     def people(
@@ -241,6 +263,32 @@ class FaceClient:
     def crop(self, person: str, face: int, collection: str = DEFAULT_COLLECTION) -> bytes:
         """The stored crop as PNG."""
         return self._send("GET", f"{_person(collection, person)}/faces/{face}/image").content
+
+    # Keys and the audit log
+
+    def create_key(self, name: str, role: Role, *, rate: str | None = None) -> NewKeyOut:
+        body = {"name": name, "role": role, "rate": rate}
+        return _parse(NewKeyOut, self._send("POST", "/keys", json=body))
+
+    def keys(self) -> list[KeyOut]:
+        return _parse(KeyList, self._send("GET", "/keys")).items
+
+    def revoke_key(self, id: str) -> None:
+        self._send("DELETE", _path("keys", id))
+
+    def audit(self, after: int = 0) -> Iterator[AuditLineOut]:
+        """The lines behind number `after`, a page at a time."""
+        while True:
+            page = self._send("GET", "/audit", params=_form(after=after, limit=PAGE))
+            lines = _parse(AuditPage, page).items
+            yield from lines
+            if len(lines) < PAGE:
+                return
+            after = lines[-1].seq
+
+    def verify_audit(self, noted: str | None = None) -> AuditVerdict:
+        params = _form(noted=noted)
+        return _parse(AuditVerdict, self._send("GET", "/audit/verify", params=params, timeout=None))
 
     # The service
 

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import math
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -10,17 +12,32 @@ from contextlib import asynccontextmanager, suppress
 import uvicorn
 from fastapi import FastAPI
 
-from app.api import collection, handlers, identity, images, maintenance, openapi, people, system
+from app.api import (
+    audit,
+    collection,
+    handlers,
+    identity,
+    images,
+    keys,
+    maintenance,
+    openapi,
+    people,
+    reembed,
+    system,
+)
 from app.api.access import Access
+from app.api.bodies import Bodies
+from app.api.callers import Callers
 from app.api.deps import Services
 from app.api.door import Door
 from app.errors import SettingsError
 from app.settings import Settings
-from app.wiring import build_analyzer, build_gallery, check_binding
+from app.wiring import build_analyzer, build_gallery, check_binding, make_first_key
 
 VERSION = "0.1.0"
 BACKLOG = 512
-GRACE_SECONDS = 30  # that requests under way may take when the service is stopped
+MAX_CONNECTIONS = 1000  # a process may have 1024 open files by default
+WORK_SECONDS = 30  # that a request may take from its turn on when the service is stopped
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,12 +61,18 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
-    for routes in (images, identity, collection, people, maintenance, system):
+    for routes in (images, identity, collection, reembed, people, keys, audit, maintenance, system):
         app.include_router(routes.router)
     system.mount_assets(app)
     openapi.install(app)
     handlers.install(app)
-    app.add_middleware(Access, max_body=settings.max_request_bytes)
+    app.add_middleware(
+        Access,
+        callers=Callers(None if settings.auth == "off" else services.gallery.keys, settings.rate),
+        bodies=Bodies(
+            settings.max_request_bytes, settings.max_waiting_bytes, settings.max_body_seconds
+        ),
+    )
     return app
 
 
@@ -60,13 +83,19 @@ def open_services(settings: Settings) -> Services:
     except BaseException:
         analyzer.close()
         raise
-    door = Door(settings.workers, settings.max_waiting, settings.max_waiting_bytes)
+    door = Door(settings.workers, settings.max_waiting, settings.max_wait_seconds)
     return Services(settings, analyzer, gallery, door)
 
 
-def serve(settings: Settings) -> None:
-    """Runs until a signal; prints the address when it can be asked."""
+def serve(settings: Settings, *, first_key: bool = False) -> None:
+    """Runs until a signal; prints the address when it can be asked.
+
+    `first_key` makes and prints a key where there never was one: a container starts so.
+    """
+    if first_key and (key := make_first_key(settings)):
+        print(f"The first key, an admin's; it is not shown again: {key}", flush=True)
     check_binding(settings)
+    check_certificate(settings)
     _log_to_stderr(settings.log_level)
     app = create_app(settings)
     try:
@@ -74,14 +103,17 @@ def serve(settings: Settings) -> None:
     except SettingsError:
         app.state.services.close()
         raise
-    print(f"Face recognition is at {_url(listening)} (documentation: /docs)", flush=True)
+    print(f"Face recognition is at {_url(listening, settings)} (documentation: /docs)", flush=True)
     config = uvicorn.Config(
         app,
         lifespan="on",
         log_config=None,
         access_log=False,  # its lines have addresses, which may hold ids of people
         server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(settings.max_wait_seconds + WORK_SECONDS),
+        limit_concurrency=MAX_CONNECTIONS,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
     )
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
@@ -103,9 +135,23 @@ def listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def _url(listening: socket.socket) -> str:
+def check_certificate(settings: Settings) -> None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except OSError as exc:  # ssl.SSLError is one
+        raise SettingsError(
+            f"FACE_TLS_CERT={settings.tls_cert}, FACE_TLS_KEY={settings.tls_key}: "
+            f"{exc.strerror or 'they are not a certificate and its key'}"
+        ) from exc
+
+
+def _url(listening: socket.socket, settings: Settings) -> str:
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if settings.tls_cert is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _log_to_stderr(level: str) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from limits import parse as parse_rate
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.errors import SettingsError
@@ -35,9 +36,18 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free one
-    auth: Literal["keys", "off"] = "keys"  # off: an address beyond loopback without any key
+    auth: Literal["keys", "off"] = "keys"  # off: whoever reaches the port may do everything
+    rate: str | None = None  # requests that each key has, e.g. 600/minute; None: any number
+    tls_cert: Path | None = None  # PEM, with the chain; both or neither
+    tls_key: Path | None = None
     idempotency_hours: Annotated[float, Field(ge=0)] = 24.0  # that answers are kept to be repeated
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    # Where it keeps people and where it searches, if not in data_dir and in memory; see wiring.
+    index: Literal["auto", "milvus"] = "auto"
+    database_url: SecretStr | None = None  # postgresql+psycopg://USER:PASSWORD@HOST/NAME
+    milvus_uri: str | None = None  # http://HOST:19530/DATABASE
+    milvus_token: SecretStr | None = None  # USER:PASSWORD
 
     # What finds faces, what embeds them, and what runs the networks.
     detector: str = "centerface"  # centerface, yunet, insightface:PACK
@@ -46,12 +56,16 @@ class Settings(BaseSettings):
     runtime: Literal["onnxruntime", "pytorch"] = "onnxruntime"
     model: str = "scsc_faceresnet"  # a card of models/catalog.py
     model_file: Path | None = None  # in place of the card's own file
+    previous_model: str | None = None  # a card, for collections not yet moved to `model`
+    previous_model_file: Path | None = None  # in place of that card's, or the same card's
     threads: Annotated[int, Field(ge=0)] = 0  # 0: the CPU quota
     batch_size: Positive = 32  # crops that one run of the embedder takes
     queue_size: Positive = 256  # crops that may wait; beyond that the answer is `busy`
     workers: Positive = 8  # requests whose pictures are worked on at once
     max_waiting: Positive = 64  # more requests with pictures may wait; beyond that `busy`
-    max_waiting_bytes: Positive = 512 * MIB  # of all their bodies together
+    max_wait_seconds: Annotated[float, Field(gt=0)] = 30.0  # for its turn; then `busy`
+    max_waiting_bytes: Positive = 512 * MIB  # of all bodies together
+    max_body_seconds: Annotated[float, Field(gt=0)] = 20.0  # and one more for each 16 KiB
 
     # How large a request may be.
     max_image_bytes: Positive = 10 * MIB
@@ -72,9 +86,18 @@ class Settings(BaseSettings):
     def _fit_together(self) -> Self:
         if self.max_image_bytes > self.max_request_bytes:
             raise ValueError("FACE_MAX_IMAGE_BYTES is more than FACE_MAX_REQUEST_BYTES")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("FACE_TLS_CERT and FACE_TLS_KEY are given together or not at all")
         if self.detector == "yunet" and self.detector_file is None:
             raise ValueError("FACE_DETECTOR=yunet needs FACE_DETECTOR_FILE, its .onnx file")
         return self
+
+    @field_validator("rate")
+    @classmethod
+    def _of_rate(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_rate(text)
+        return text
 
     @property
     def database(self) -> Path:

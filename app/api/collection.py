@@ -6,10 +6,11 @@ from fastapi import APIRouter, Response
 
 from app.api.deps import ServicesDep
 from app.api.once import OnceDep
+from app.api.roles import GuardedRoute
 from app.api.schemas import CollectionIn, CollectionList, CollectionOut, CollectionPatch
 from app.gallery import UNCHANGED
 
-router = APIRouter(prefix="/collections", tags=["collections"])
+router = APIRouter(prefix="/collections", tags=["collections"], route_class=GuardedRoute)
 
 
 @router.post("", status_code=201, response_model=CollectionOut)

@@ -29,6 +29,7 @@ class Services:
 
     def close(self) -> None:
         """Finishes what waits for the networks, then closes the store. May be called twice."""
+        self.gallery.reembed.close()
         try:
             self.analyzer.close()
         finally:
@@ -58,10 +59,10 @@ def asks(
     """A dependency that reads pictures and these options, inside the door."""
 
     async def read(request: Request, services: ServicesDep) -> AsyncIterator[Ask[OptionsT]]:
-        announced = request.headers.get("content-length", "")
-        size = int(announced) if announced.isdecimal() else services.settings.max_request_bytes
-        with services.door.enter(size):
-            yield await read_ask(request, model, services.read_limits)
+        services.door.require_room()
+        ask = await read_ask(request, model, services.read_limits)
+        with services.door.enter():
+            yield ask
 
     return read
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -16,41 +17,68 @@ from app.errors import Busy
 P = ParamSpec("P")
 R = TypeVar("R")
 
+FULL = "too many requests with pictures at once; try again shortly"
+
 
 class Door:
-    """Used on the event loop only, so its counts need no lock."""
+    """Used on the event loop only, so its count needs no lock."""
 
-    def __init__(self, workers: int, max_waiting: int, max_bytes: int) -> None:
+    def __init__(self, workers: int, max_waiting: int, max_wait: float) -> None:
+        """`max_wait` in seconds."""
         self._at_work = anyio.CapacityLimiter(workers)
         self._most = workers + max_waiting
-        self._most_bytes = max_bytes
+        self._max_wait = max_wait
         self._inside = 0
-        self._bytes = 0
+
+    def require_room(self) -> None:
+        """Before a body is read: it would be read for nothing. Takes no place yet, so that callers
+        who send slowly keep nobody out."""
+        if self._inside >= self._most:
+            raise Busy(FULL)
 
     @contextmanager
-    def enter(self, size: int) -> Iterator[None]:
-        """Held from before the body of `size` bytes is read until the answer.
-
-        So the pictures in memory are bounded; a request that is alone is never too large.
-        """
-        full = self._bytes + size > self._most_bytes and self._inside > 0
-        if full or self._inside >= self._most:
-            raise Busy("too many requests with pictures at once; try again shortly")
+    def enter(self) -> Iterator[None]:
+        """A place, from when the body was read until the answer."""
+        self.require_room()
         self._inside += 1
-        self._bytes += size
         metrics.IN_FLIGHT.inc()
         try:
             yield
         finally:
             self._inside -= 1
-            self._bytes -= size
             metrics.IN_FLIGHT.dec()
 
     async def work(
         self, request: Request, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Runs it in a worker thread, unless its caller left while waiting for one."""
-        async with self._at_work:
-            if await request.is_disconnected():
-                raise ClientDisconnect
+        """Runs it in a worker thread, unless its caller leaves, or the time is up, before then."""
+        await self._wait(request)
+        try:
             return await run_in_threadpool(partial(function, *args, **kwargs))
+        finally:
+            self._at_work.release()
+
+    async def _wait(self, request: Request) -> None:
+        """Returns with a worker in hand; those who came first have one first."""
+        begun = left = False
+
+        async def watch() -> None:
+            nonlocal left
+            while (await request.receive())["type"] != "http.disconnect":
+                pass  # the end of a body that nobody read
+            left = True
+            group.cancel_scope.cancel()
+
+        with anyio.move_on_after(self._max_wait):
+            async with anyio.create_task_group() as group:
+                group.start_soon(watch)
+                # Lets the watch look first: who has left already is not worked for.
+                await checkpoint()
+                await self._at_work.acquire()
+                begun = True
+                group.cancel_scope.cancel()
+        if begun:
+            return
+        if left:
+            raise ClientDisconnect
+        raise Busy(FULL)

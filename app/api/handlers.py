@@ -35,7 +35,10 @@ FRAMEWORK_CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "too_slow",
     413: "image_too_large",
+    429: "rate_limited",
+    503: "busy",
 }
 
 # Every code that an answer may carry, with its status; the documentation lists them.
@@ -52,8 +55,8 @@ log = logging.getLogger("face.problems")
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(errors.FaceError, _face_error)
-    app.add_exception_handler(HTTPException, _framework_error)
+    app.add_exception_handler(errors.FaceError, _refused)
+    app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _validation_error)
 
 
@@ -98,13 +101,25 @@ def refusal(error: errors.ImageError, index: int, filename: str | None) -> Refus
     return Refusal(index=index, filename=filename, code=error.code, detail=str(error))
 
 
-def _face_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.FaceError)
+def refused(request_id: str, error: errors.FaceError | HTTPException) -> Response:
+    """The problem of what the service refuses, wherever it was raised."""
+    if isinstance(error, errors.FaceError):
+        return _of_service(request_id, error)
+    status, detail = error.status_code, str(error.detail)
+    code = FRAMEWORK_CODES.get(status, "bad_request" if status < 500 else "internal")
+    if detail == HTTPStatus(status).phrase:
+        detail = "no such operation is offered here"
+    answer = problem(request_id, status, code, detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _of_service(request_id: str, error: errors.FaceError) -> Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
     if status is None or (status >= 500 and error.__cause__ is not None):
-        _log_causes(request.state.request_id, error)
+        _log_causes(request_id, error)
     if status is None:  # a SettingsError is for whoever starts the service, not for its callers
-        return internal(request.state.request_id)
+        return internal(request_id)
     code, index, filename, refused = error.code, None, None, None
     if isinstance(error, errors.ImageError):
         index, filename = error.index, error.filename
@@ -115,7 +130,7 @@ def _face_error(request: Request, error: Exception) -> Response:
         if len(refused) == 1:
             index, filename = refused[0].index, refused[0].filename
     return problem(
-        request.state.request_id,
+        request_id,
         status,
         code,
         str(error),
@@ -138,16 +153,9 @@ def _log_causes(request_id: str, error: errors.FaceError) -> None:
     log.error("problem", extra={"facts": line})
 
 
-def _framework_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    status = error.status_code
-    code = FRAMEWORK_CODES.get(status, "bad_request" if status < 500 else "internal")
-    detail = str(error.detail)
-    if detail == HTTPStatus(status).phrase:
-        detail = f"{request.method} {request.url.path} is not offered here"
-    answer = problem(request.state.request_id, status, code, detail)
-    answer.headers.update(error.headers or {})
-    return answer
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.FaceError | HTTPException)
+    return refused(request.state.request_id, error)
 
 
 def _validation_error(request: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """Routes about who it is: verify, identify, and enroll, the short way in."""
 
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -7,13 +8,14 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from app import metrics
 from app.api.deps import Services, ServicesDep, asks, reply
-from app.api.embeddings import vectors
+from app.api.embeddings import require_of, vectors
 from app.api.enrolment import accept, answer
 from app.api.once import Once, OnceDep
 from app.api.openapi import TINY_PNG, body
 from app.api.options import EnrolOptions, IdentifyOptions, VerifyOptions
 from app.api.pictures import faces_of, require, results
 from app.api.requests import Ask
+from app.api.roles import GuardedRoute
 from app.api.schemas import (
     EnrolAnswer,
     FaceOut,
@@ -23,10 +25,10 @@ from app.api.schemas import (
     PictureResult,
     VerifyAnswer,
 )
-from app.entities import Face, Floats, Identification, Image, Verification
+from app.entities import Contract, Face, Floats, Identification, Image, Verification
 from app.errors import BadRequest, ImageError
 
-router = APIRouter(tags=["recognition"])
+router = APIRouter(tags=["recognition"], route_class=GuardedRoute)
 
 
 @router.post(
@@ -84,26 +86,36 @@ def _verify(services: Services, ask: Ask[VerifyOptions]) -> Response:
         raise BadRequest("image: two pictures are compared, or one picture with a person")
     # Before the heavy work: the collection must exist, and the person.
     threshold = services.gallery.threshold(options.collection, options.threshold)
-    if options.person is not None:
-        services.gallery.person(options.collection, options.person)
-    probes = [_one_embedding(services, ask, index) for index in range(wanted)]
-    if options.person is not None:
-        verification = services.gallery.verify(
-            options.collection, options.person, probes[0], threshold=threshold
-        )
+    if options.person is None:
+        main = services.analyzer.contract
+        first, second = (_one_embedding(services, ask, index, main) for index in range(wanted))
+        shown = VerifyAnswer.from_entity(_compared(first, second, threshold), main.model)
     else:
-        verification = _compared(probes[0], probes[1], threshold)
-    shown = VerifyAnswer.from_entity(verification, services.analyzer.contract.model)
+        services.gallery.person(options.collection, options.person)
+        verify = partial(_verify_person, services, ask, options.person)
+        shown = services.gallery.by_model(options.collection, verify)
     metrics.DECISIONS.labels("verify", shown.decision).inc()
     return reply(shown)
 
 
-def _one_embedding(services: Services, ask: Ask[VerifyOptions], index: int) -> Floats:
+def _verify_person(
+    services: Services, ask: Ask[VerifyOptions], person: str, contract: Contract
+) -> VerifyAnswer:
+    options, probe = ask.options, _one_embedding(services, ask, 0, contract)
+    verification = services.gallery.verify(
+        options.collection, person, probe, threshold=options.threshold, made_by=contract
+    )
+    return VerifyAnswer.from_entity(verification, contract.model)
+
+
+def _one_embedding(
+    services: Services, ask: Ask[VerifyOptions], index: int, contract: Contract
+) -> Floats:
     """(D,) of the picture's largest face."""
     (faces,) = faces_of(
         ask.pictures[index : index + 1],
         services.image_limits,
-        lambda images: services.analyzer.analyze(images, faces="largest"),
+        lambda images: services.analyzer.analyze(images, faces="largest", contract=contract),
         operation="verify",
         need_face=True,
     )
@@ -119,46 +131,57 @@ def _compared(first: Floats, second: Floats, threshold: float) -> Verification:
 
 def _identify(services: Services, ask: Ask[IdentifyOptions]) -> Response:
     options = ask.options
-    services.gallery.require_collection(options.collection)  # before the heavy work
-    if options.embeddings is None:
-        shown = _identify_pictures(services, ask)
-    elif ask.pictures:
+    if options.embeddings is not None and ask.pictures:
         raise BadRequest("embeddings: given beside pictures; send one or the other")
-    else:
-        probes = vectors(options.embeddings, services.analyzer.contract.dim)
-        shown = [
-            PictureResult[IdentifiedFace](index=i, faces=[_identified(None, identification)])
-            for i, identification in enumerate(_ranked(services, options, probes))
-        ]
-    model = services.analyzer.contract.model
-    return reply(IdentifyAnswer(model=model, collection=options.collection, results=shown))
+    find = _identify_pictures if options.embeddings is None else _identify_embeddings
+    return reply(services.gallery.by_model(options.collection, partial(find, services, ask)))
+
+
+def _identify_embeddings(
+    services: Services, ask: Ask[IdentifyOptions], contract: Contract
+) -> IdentifyAnswer:
+    options = ask.options
+    require_of(contract, options.contract, services.analyzer.contract)
+    probes = vectors(options.embeddings or (), contract.dim)
+    shown = [
+        PictureResult[IdentifiedFace](index=i, faces=[_identified(None, identification)])
+        for i, identification in enumerate(_ranked(services, options, probes, contract))
+    ]
+    return IdentifyAnswer(model=contract.model, collection=options.collection, results=shown)
 
 
 def _identify_pictures(
-    services: Services, ask: Ask[IdentifyOptions]
-) -> list[PictureResult[IdentifiedFace]]:
+    services: Services, ask: Ask[IdentifyOptions], contract: Contract
+) -> IdentifyAnswer:
     def find(images: list[Image]) -> list[list[Face]]:
-        return services.analyzer.analyze(images, faces=ask.options.faces)
+        return services.analyzer.analyze(images, faces=ask.options.faces, contract=contract)
 
     outcomes = faces_of(ask.pictures, services.image_limits, find, operation="identify")
     faces = [face for outcome in outcomes if isinstance(outcome, list) for face in outcome]
-    probes = np.zeros((len(faces), services.analyzer.contract.dim), np.float32)
+    probes = np.zeros((len(faces), contract.dim), np.float32)
     for row, face in zip(probes, faces, strict=True):
         row[:] = face.embedding
-    ranked = iter(_ranked(services, ask.options, probes))
+    ranked = iter(_ranked(services, ask.options, probes, contract))
 
     def show(face: Face) -> IdentifiedFace:
         return _identified(face, next(ranked))  # `results` walks the faces in this same order
 
-    return results(PictureResult[IdentifiedFace], ask.pictures, outcomes, show)
+    shown = results(PictureResult[IdentifiedFace], ask.pictures, outcomes, show)
+    return IdentifyAnswer(model=contract.model, collection=ask.options.collection, results=shown)
 
 
-def _ranked(services: Services, options: IdentifyOptions, probes: Floats) -> list[Identification]:
+def _ranked(
+    services: Services, options: IdentifyOptions, probes: Floats, contract: Contract
+) -> list[Identification]:
     """All probes (N, D) in one search."""
     if len(probes) == 0:
         return []
     ranked = services.gallery.identify(
-        options.collection, probes, top_k=options.top_k, threshold=options.threshold
+        options.collection,
+        probes,
+        top_k=options.top_k,
+        threshold=options.threshold,
+        made_by=contract,
     )
     for identification in ranked:
         metrics.DECISIONS.labels("identify", identification.decision).inc()
@@ -186,17 +209,21 @@ def _enroll(services: Services, once: Once, ask: Ask[EnrolOptions]) -> Response:
     )
     if change.answered:
         return change.answered
-    services.gallery.require_collection(options.collection)  # before the heavy work
-    enrolment = accept(services, ask.pictures, options.faces)
 
-    def enrol() -> EnrolAnswer:
-        person, stored, created = services.gallery.enrol(
-            options.collection,
-            options.person,
-            enrolment.faces,
-            name=options.name,
-            metadata=options.metadata,
-        )
-        return answer(person, stored, enrolment, created=created)
+    def by_model(contract: Contract) -> Response:
+        enrolment = accept(services, ask.pictures, options.faces, contract)
 
-    return change.make(enrol, 201)
+        def enrol() -> EnrolAnswer:
+            person, stored, created = services.gallery.enrol(
+                options.collection,
+                options.person,
+                enrolment.faces,
+                name=options.name,
+                metadata=options.metadata,
+                made_by=contract,
+            )
+            return answer(person, stored, enrolment, created=created)
+
+        return change.make(enrol, 201)
+
+    return services.gallery.by_model(options.collection, by_model)

@@ -13,6 +13,7 @@ from app.api.openapi import TINY_PNG, body
 from app.api.options import AlignOptions, DetectOptions, EmbedOptions
 from app.api.pictures import faces_of, results
 from app.api.requests import Ask
+from app.api.roles import GuardedRoute
 from app.api.schemas import (
     AlignedFace,
     EmbedAnswer,
@@ -24,7 +25,7 @@ from app.api.schemas import (
 from app.entities import Face, Image
 from app.errors import ImageError, SeveralFaces
 
-router = APIRouter(tags=["pictures"])
+router = APIRouter(tags=["pictures"], route_class=GuardedRoute)
 PNG = "image/png"
 
 
@@ -105,10 +106,14 @@ def _align(services: Services, ask: Ask[AlignOptions], *, as_png: bool) -> Respo
 
 
 def _embed(services: Services, ask: Ask[EmbedOptions]) -> Response:
-    options = ask.options
+    options, contract = ask.options, services.analyzer.contract
+    if options.collection is not None:
+        contract = services.gallery.contract_of(options.collection)
 
     def find(images: list[Image]) -> list[list[Face]]:
-        return services.analyzer.analyze(images, faces=options.faces, aligned=options.aligned)
+        return services.analyzer.analyze(
+            images, faces=options.faces, aligned=options.aligned, contract=contract
+        )
 
     def show(face: Face) -> EmbeddedFace:
         assert face.embedding is not None
@@ -119,7 +124,6 @@ def _embed(services: Services, ask: Ask[EmbedOptions]) -> Response:
     outcomes = faces_of(
         ask.pictures, services.image_limits, find, operation="embed", need_face=True
     )
-    contract = services.analyzer.contract
     answer = EmbedAnswer(
         model=contract.model,
         contract=contract.id,

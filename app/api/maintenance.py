@@ -6,9 +6,11 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from app.api.deps import ServicesDep
+from app.api.roles import GuardedRoute
 from app.api.schemas import FindingOut, FsckAnswer
+from app.gallery import Act
 
-router = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"], route_class=GuardedRoute)
 TAR = "application/x-tar"
 
 
@@ -21,6 +23,7 @@ TAR = "application/x-tar"
 def backup(services: ServicesDep) -> Response:
     """Everything that is stored, as one tar file, taken at one moment while the service goes on."""
     taken = services.gallery.backup()
+    services.gallery.audit.write(Act("backup"))
     headers = {
         "content-length": str(taken.size),
         "content-disposition": f'attachment; filename="{taken.filename}"',

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app.api.handlers import CODES, MEDIA_TYPE
 from app.api.options import Options
+from app.api.roles import needed
 from app.api.schemas import Problem, Refusal
 
 TINY_PNG = (
@@ -76,6 +77,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for operation in path.values():
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = _problem_response()
+            role = needed(operation["operationId"])
+            operation["security"] = [{"key": []}]
+            operation["description"] = f"{operation.get('description', '')}\n\nRole: `{role}`."
+    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     return document
 
 

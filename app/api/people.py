@@ -6,12 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.api.deps import Services, ServicesDep, asks
+from app.api.embeddings import require_of
 from app.api.enrolment import Enrolment, accept, accept_embeddings, answer
 from app.api.once import Once, OnceDep
 from app.api.openapi import TINY_PNG, body
 from app.api.options import FacesOptions, PersonOptions
 from app.api.pictures import require
 from app.api.requests import Ask
+from app.api.roles import GuardedRoute
 from app.api.schemas import (
     EnrolAnswer,
     PeoplePage,
@@ -20,10 +22,13 @@ from app.api.schemas import (
     StoredFaceList,
     StoredFaceOut,
 )
+from app.entities import Contract
 from app.errors import BadRequest
 from app.gallery import UNCHANGED
 
-router = APIRouter(prefix="/collections/{collection}/people", tags=["people"])
+router = APIRouter(
+    prefix="/collections/{collection}/people", tags=["people"], route_class=GuardedRoute
+)
 MAX_PAGE = 500
 FaceId = Annotated[int, Path(ge=1, le=2**63 - 1)]  # as far as the store's ids go
 
@@ -141,16 +146,24 @@ def _create_person(
     change = once.change(options, ask.pictures, collection=collection, person=options.id)
     if change.answered:
         return change.answered
-    services.gallery.require_collection(collection)  # before the heavy work
-    enrolment = accept(services, ask.pictures, options.faces)
 
-    def create() -> EnrolAnswer:
-        person, stored = services.gallery.create_person(
-            collection, options.id, options.name, enrolment.faces, metadata=options.metadata
-        )
-        return answer(person, stored, enrolment, created=True)
+    def by_model(contract: Contract) -> Response:
+        enrolment = accept(services, ask.pictures, options.faces, contract)
 
-    return change.make(create, 201)
+        def create() -> EnrolAnswer:
+            person, stored = services.gallery.create_person(
+                collection,
+                options.id,
+                options.name,
+                enrolment.faces,
+                metadata=options.metadata,
+                made_by=contract,
+            )
+            return answer(person, stored, enrolment, created=True)
+
+        return change.make(create, 201)
+
+    return services.gallery.by_model(collection, by_model)
 
 
 def _add_faces(
@@ -160,19 +173,26 @@ def _add_faces(
     if change.answered:
         return change.answered
     services.gallery.person(collection, person)  # before the heavy work
-    enrolment = _accepted(services, ask)
 
-    def add() -> EnrolAnswer:
-        changed, stored = services.gallery.add_faces(collection, person, enrolment.faces)
-        return answer(changed, stored, enrolment, created=False)
+    def by_model(contract: Contract) -> Response:
+        enrolment = _accepted(services, ask, contract)
 
-    return change.make(add, 201)
+        def add() -> EnrolAnswer:
+            changed, stored = services.gallery.add_faces(
+                collection, person, enrolment.faces, contract
+            )
+            return answer(changed, stored, enrolment, created=False)
+
+        return change.make(add, 201)
+
+    return services.gallery.by_model(collection, by_model)
 
 
-def _accepted(services: Services, ask: Ask[FacesOptions]) -> Enrolment:
+def _accepted(services: Services, ask: Ask[FacesOptions], contract: Contract) -> Enrolment:
     if ask.options.embeddings is None:
         require(ask.pictures)
-        return accept(services, ask.pictures, ask.options.faces)
+        return accept(services, ask.pictures, ask.options.faces, contract)
     if ask.pictures:
         raise BadRequest("embeddings: given beside pictures; send one or the other")
-    return accept_embeddings(services, ask.options.embeddings)
+    require_of(contract, ask.options.contract, services.analyzer.contract)
+    return accept_embeddings(ask.options.embeddings, contract)

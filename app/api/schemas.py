@@ -230,6 +230,29 @@ class CollectionList(Schema):
     items: list[CollectionOut]
 
 
+class ReembedIn(Given):
+    back: bool = Field(False, description="to the model that the collection went by before")
+    threshold: float | None = Field(
+        None, ge=-1, le=1, description="the collection's own, for scores of the new model"
+    )
+
+
+class ContractOut(Schema):
+    id: str
+    model: str
+    dim: int
+
+
+class ReembedOut(Schema):
+    collection: str
+    state: Literal["none", "running", "stopped", "moved"]
+    held: ContractOut = Field(description="that the collection goes by")
+    other: ContractOut | None = Field(description="that it goes to, or came from")
+    made: int = Field(description="faces that have a vector of the other model")
+    faces: int
+    said: str | None = Field(description="what ended the last run, where that was not its end")
+
+
 class PersonOut(Schema):
     id: str
     collection: str

@@ -1,5 +1,8 @@
 """Routes of the service itself: health, models, metrics, documentation."""
 
+import base64
+import hashlib
+import re
 from importlib.resources import files
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -8,12 +11,14 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app import metrics
+from app.api import browsers
 from app.api.deps import ServicesDep
+from app.api.roles import GuardedRoute
 from app.api.schemas import Health, ModelList, ModelOut
 from app.entities import DEFAULT_COLLECTION
 from models.catalog import CARDS, ModelCard
 
-router = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"], route_class=GuardedRoute)
 ASSETS = "/docs-assets"
 
 
@@ -57,7 +62,7 @@ def prometheus(services: ServicesDep) -> Response:
 def docs(request: Request) -> Response:
     """Every asset comes from this server: a self-hosted service may have no internet."""
     root = request.scope.get("root_path", "")
-    return get_swagger_ui_html(
+    page = get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",
         title=request.app.title,
         swagger_js_url=f"{root}{ASSETS}/swagger-ui-bundle.js",
@@ -65,6 +70,13 @@ def docs(request: Request) -> Response:
         swagger_favicon_url=f"{root}{ASSETS}/favicon.png",
         swagger_ui_parameters={"validatorUrl": None},  # it would send the document elsewhere
     )
+    # The page has one script of its own in it, and sets styles as it goes.
+    (script,) = re.findall(rb"<script>(.*?)</script>", bytes(page.body), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script).digest()).decode("ascii")
+    page.headers["content-security-policy"] = browsers.policy(
+        script_src=f"'self' 'sha256-{digest}'", style_src="'self' 'unsafe-inline'"
+    )
+    return page
 
 
 def mount_assets(app: FastAPI) -> None:

@@ -156,7 +156,7 @@ def test_a_caller_who_hangs_up_halfway_stores_nothing(http, url, stored):
     before, counted = stored(), hung_up()
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as caller:
-        head = "POST /enroll HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n"
+        head = "POST /enroll HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n"
         caller.sendall(f"{head}content-type: application/json\r\n\r\n{{".encode())
     deadline = time.monotonic() + 10
     while hung_up() == counted and time.monotonic() < deadline:
