@@ -1,5 +1,7 @@
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from starlette.requests import ClientDisconnect, Request
@@ -8,43 +10,48 @@ from app.api.door import Door
 from app.errors import Busy
 
 
-def request(*, gone: bool = False) -> Request:
+def request(left: asyncio.Event | None = None) -> Request:
+    """Of a caller who stays, or leaves at that event."""
+    left = left or asyncio.Event()
+
     async def receive():
-        if gone:
-            return {"type": "http.disconnect"}
-        return await asyncio.Event().wait()
+        await left.wait()
+        return {"type": "http.disconnect"}
 
     return Request({"type": "http", "headers": []}, receive)
 
 
-def door(workers: int, max_waiting: int = 9, max_bytes: int = 100) -> Door:
-    return Door(workers, max_waiting, max_bytes)
+def door(workers: int, max_waiting: int = 9, max_wait: float = 30) -> Door:
+    return Door(workers, max_waiting, max_wait)
+
+
+@asynccontextmanager
+async def at_work(busy: Door) -> AsyncIterator[None]:
+    """While the block runs, one worker of the door is at work."""
+    begun, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        done.wait(10)
+
+    task = asyncio.create_task(busy.work(request(), work))
+    await asyncio.to_thread(begun.wait, 10)
+    try:
+        yield
+    finally:
+        done.set()
+        await task
 
 
 def test_the_door_refuses_when_all_places_are_taken_and_opens_again():
-    async def scene() -> None:
-        narrow = door(1, max_waiting=1)
-        with narrow.enter(1):
-            with narrow.enter(1), pytest.raises(Busy), narrow.enter(1):
-                pass
-            with narrow.enter(1):
-                pass
-
-    asyncio.run(scene())
-
-
-def test_the_door_refuses_what_does_not_fit_beside_the_others():
-    async def scene() -> None:
-        wide = door(9, max_bytes=100)
-        with wide.enter(60):
-            with pytest.raises(Busy), wide.enter(41):
-                pass
-            with wide.enter(40):
-                pass
-        with wide.enter(1000):  # alone
-            pass
-
-    asyncio.run(scene())
+    narrow = door(1, max_waiting=1)
+    with narrow.enter():
+        narrow.require_room()
+        with narrow.enter():
+            for refused in (narrow.require_room, narrow.enter().__enter__):
+                with pytest.raises(Busy):
+                    refused()
+        narrow.require_room()
 
 
 def test_no_more_work_at_once_than_workers():
@@ -70,10 +77,52 @@ def test_no_more_work_at_once_than_workers():
 
 def test_a_caller_who_left_is_not_worked_for():
     async def scene() -> None:
-        ran = []
+        ran: list[int] = []
+        left = asyncio.Event()
+        left.set()
         with pytest.raises(ClientDisconnect):
-            await door(1).work(request(gone=True), lambda: ran.append(1))
+            await door(1).work(request(left), lambda: ran.append(1))
         assert ran == []
+
+    asyncio.run(scene())
+
+
+def test_a_caller_who_leaves_while_waiting_gives_up_the_place_at_once():
+    async def scene() -> None:
+        one, left, ran = door(1), asyncio.Event(), []
+        async with at_work(one):
+            waiting = asyncio.create_task(one.work(request(left), lambda: ran.append(1)))
+            await asyncio.sleep(0)
+            left.set()
+            with pytest.raises(ClientDisconnect):  # while the only worker is still busy
+                await waiting
+        assert await one.work(request(), lambda: "next") == "next"
+        assert ran == []
+
+    asyncio.run(scene())
+
+
+def test_whose_turn_does_not_come_in_time_is_told_to_come_again():
+    async def scene() -> None:
+        one = door(1, max_wait=0.05)
+        async with at_work(one):
+            with pytest.raises(Busy):
+                await one.work(request(), lambda: "never")
+        assert await one.work(request(), lambda: "next") == "next"
+
+    asyncio.run(scene())
+
+
+def test_who_came_first_has_a_worker_first():
+    async def scene() -> None:
+        one, order = door(1), []
+        async with at_work(one):
+            tasks = []
+            for number in range(5):
+                tasks.append(asyncio.create_task(one.work(request(), order.append, number)))
+                await asyncio.sleep(0.01)
+        await asyncio.gather(*tasks)
+        assert order == [0, 1, 2, 3, 4]
 
     asyncio.run(scene())
 
