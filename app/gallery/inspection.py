@@ -83,7 +83,7 @@ class Inspection:
         total = 0
         for row in self._rows:
             with self._store.read() as connection:
-                misfits = face_rows.of_another_size(connection, row.key, row.entity.dim)
+                misfits = face_rows.damaged(connection, row.key, row.entity.dim)
             if misfits:  # and then the others cannot be read in one matrix
                 broken += misfits
                 continue
@@ -99,7 +99,7 @@ class Inspection:
         total = last = 0
         while True:
             with self._store.read() as connection:
-                step = face_rows.crops_after(connection, last, CHUNK // 32)
+                step = face_rows.crops_after(connection, last, CHUNK // 32, damaged=True)
             if not step:
                 return Finding("crops", len(broken), _told(f"{total} pictures", broken))
             broken += [face for face, png in step if not _is_crop(png)]

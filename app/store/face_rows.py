@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from app.entities import Floats, StoredFace
 from app.errors import Unavailable
-from app.store import erasure
+from app.store import erasure, sealing
+from app.store.sealing import CROP, EMBEDDING, Cipher
 from app.store.tables import collections, crops, faces, people
 
 VECTOR = np.dtype("<f4")  # as written in the embedding column
@@ -40,15 +41,26 @@ def add(
         row = insert(faces).values(
             collection_id=collection_key,
             person_id=person_key,
-            embedding=face.embedding.astype(VECTOR).tobytes(),
+            embedding=written_vector(connection, face.embedding),
             quality=face.quality,
             created_at=face.created_at or datetime.now(UTC),
         )
         face_id = int(connection.execute(row.returning(faces.c.id)).scalar_one())
         if face.png is not None:
-            connection.execute(insert(crops).values(face_id=face_id, png=face.png))
+            png = sealing.sealed(connection, face.png, CROP)
+            connection.execute(insert(crops).values(face_id=face_id, png=png))
         ids.append(face_id)
     return ids
+
+
+def written_vector(connection: Connection, embedding: Floats) -> bytes:
+    """(D,) as it is to be written."""
+    return sealing.sealed(connection, embedding.astype(VECTOR).tobytes(), EMBEDDING)
+
+
+def read_crop(connection: Connection, png: bytes) -> bytes:
+    """Of what was written, the crop as it was given."""
+    return sealing.opened(connection, bytes(png), CROP)
 
 
 def of_person(connection: Connection, person_key: int) -> list[StoredFace]:
@@ -72,7 +84,7 @@ def crop(connection: Connection, person_key: int, face_id: int) -> bytes | None:
         .join_from(crops, faces, crops.c.face_id == faces.c.id)
         .where(faces.c.id == face_id, faces.c.person_id == person_key)
     ).first()
-    return None if row is None else bytes(row.png)
+    return None if row is None else read_crop(connection, row.png)
 
 
 def vectors(connection: Connection, face_ids: Iterable[int]) -> Vectors:
@@ -97,11 +109,15 @@ def vectors_after(connection: Connection, collection_key: int, after: int, limit
     )
 
 
-def of_another_size(connection: Connection, collection_key: int, dim: int) -> list[int]:
-    """Ids of faces whose vector cannot be one of `dim` numbers: the file was damaged."""
-    wrong = func.length(faces.c.embedding) != dim * VECTOR.itemsize
-    query = select(faces.c.id).where(faces.c.collection_id == collection_key, wrong)
-    return list(connection.execute(query).scalars())
+def damaged(connection: Connection, collection_key: int, dim: int) -> list[int]:
+    """Ids of faces whose vector is not one of `dim` numbers, or not sealed with the store's key."""
+    of_collection = _vectors().where(faces.c.collection_id == collection_key)
+    key, size = sealing.cipher(connection), dim * VECTOR.itemsize
+    if key is None:
+        wrong = of_collection.where(func.length(faces.c.embedding) != size)
+        return [row.id for row in connection.execute(wrong)]
+    rows = connection.execution_options(yield_per=1000).execute(of_collection)
+    return [row.id for row in rows if len(_opened(key, row.embedding, EMBEDDING)) != size]
 
 
 def ids(connection: Connection, collection_key: int) -> npt.NDArray[np.int64]:
@@ -111,10 +127,16 @@ def ids(connection: Connection, collection_key: int) -> npt.NDArray[np.int64]:
     return np.fromiter(found.scalars(), np.int64)
 
 
-def crops_after(connection: Connection, after: int, limit: int) -> list[tuple[int, bytes]]:
-    """(face id, PNG) of up to `limit` crops, by id: one step of a walk over all."""
+def crops_after(
+    connection: Connection, after: int, limit: int, *, damaged: bool = False
+) -> list[tuple[int, bytes]]:
+    """(face id, PNG) of up to `limit` crops, by id: one step of a walk over all. `damaged`: one
+    that cannot be decrypted is empty, and else an error."""
     query = select(crops).where(crops.c.face_id > after).order_by(crops.c.face_id).limit(limit)
-    return [(row.face_id, bytes(row.png)) for row in connection.execute(query)]
+    rows, key = connection.execute(query), sealing.cipher(connection)
+    if damaged and key is not None:
+        return [(row.face_id, _opened(key, row.png, CROP)) for row in rows]
+    return [(row.face_id, read_crop(connection, row.png)) for row in rows]
 
 
 def count(connection: Connection, collection_key: int | None = None) -> int:
@@ -123,6 +145,14 @@ def count(connection: Connection, collection_key: int | None = None) -> int:
     if collection_key is not None:
         query = query.where(faces.c.collection_id == collection_key)
     return int(connection.execute(query).scalar_one())
+
+
+def _opened(key: Cipher, value: bytes, kind: bytes) -> bytes:
+    """Empty where it was not sealed so."""
+    try:
+        return key.open(value, kind)
+    except Unavailable:
+        return b""
 
 
 def _vectors() -> Select[Any]:
@@ -134,7 +164,8 @@ def read_vectors(connection: Connection, query: Select[Any]) -> Vectors:
     ids = np.fromiter((row.id for row in rows), np.int64, len(rows))
     if len({len(row.embedding) for row in rows}) > 1:
         raise Unavailable("a stored vector is damaged: restore a backup")
-    flat = np.frombuffer(b"".join(row.embedding for row in rows), VECTOR)
+    plain = (sealing.opened(connection, row.embedding, EMBEDDING) for row in rows)
+    flat = np.frombuffer(b"".join(plain), VECTOR)
     return Vectors(ids, flat.astype(np.float32, copy=False).reshape(len(rows), -1 if rows else 0))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Join, Select, bindparam, delete, func, insert
 from app.entities import Contract, Floats
 from app.store import collection_rows, erasure
 from app.store.collection_rows import CollectionRow
-from app.store.face_rows import VECTOR, Vectors, read_vectors
+from app.store.face_rows import Vectors, read_crop, read_vectors, written_vector
 from app.store.tables import crops, faces, other_vectors, people, reembeddings
 
 STEP = 1000  # rows that are read at once while vectors change places
@@ -65,7 +65,7 @@ def missing(connection: Connection, key: int, after: int, limit: int) -> list[tu
         .order_by(faces.c.id)
         .limit(limit)
     )
-    return [(row.id, bytes(row.png)) for row in connection.execute(query)]
+    return [(row.id, read_crop(connection, row.png)) for row in connection.execute(query)]
 
 
 def hopeless(connection: Connection, key: int, limit: int) -> list[tuple[int, str]]:
@@ -93,7 +93,7 @@ def add(connection: Connection, ids: Sequence[int], embeddings: Floats) -> None:
     """embeddings (N, D) of the faces `ids`, of which some may be gone by now."""
     there = set(connection.execute(select(faces.c.id).where(faces.c.id.in_(ids))).scalars())
     rows = [
-        {"face_id": face, "embedding": embedding.astype(VECTOR).tobytes()}
+        {"face_id": face, "embedding": written_vector(connection, embedding)}
         for face, embedding in zip(ids, embeddings, strict=True)
         if face in there
     ]
@@ -108,7 +108,9 @@ def sample(connection: Connection, ids: Sequence[int]) -> tuple[Vectors, list[by
     query = select(faces.c.id, other_vectors.c.embedding).select_from(made_from).where(some)
     pictures = select(crops.c.png).select_from(made_from).where(some).order_by(faces.c.id)
     pngs = connection.execute(pictures).scalars()
-    return read_vectors(connection, query.order_by(faces.c.id)), [bytes(png) for png in pngs]
+    return read_vectors(connection, query.order_by(faces.c.id)), [
+        read_crop(connection, png) for png in pngs
+    ]
 
 
 def vectors_after(connection: Connection, key: int, after: int, limit: int) -> Vectors:

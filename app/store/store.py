@@ -17,10 +17,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import SettingsError, Unavailable
-from app.store import erasure, postgres, sqlite
+from app.store import erasure, postgres, sealing, sqlite
 from app.store.backend import Backend
 from app.store.faults import translated
 from app.store.migrate import migrate
+from app.store.sealing import Cipher
 
 
 def sqlite_url(file: Path) -> str:
@@ -30,9 +31,13 @@ def sqlite_url(file: Path) -> str:
 class Store:
     """Opened by URL; the schema is brought up to date on opening."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, cipher: Cipher | None = None) -> None:
+        """With a `cipher`, vectors and crops are kept encrypted; see sealing.py."""
         parsed, self._backend = _parsed(url)
-        self._engine = self._backend.open_engine(parsed)
+        self.cipher = cipher
+        self._engine = self._backend.open_engine(parsed).execution_options(
+            **{sealing.OPTION: cipher}
+        )
         self._reader = self._backend.reading(self._engine)
         self._writer = self._backend.writing(self._engine)
         self._follower = self._backend.following(self._engine)
@@ -44,6 +49,7 @@ class Store:
         try:
             with self.write() as connection:
                 migrate(connection)
+                sealing.require_key(connection)
         except BaseException:
             self.close()
             raise

@@ -66,6 +66,7 @@ collections = Table(
     Column("keep_crops", Boolean, nullable=False),
     Column("description", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("retention_days", Integer),  # null: the setting's; 0: for ever
     sqlite_autoincrement=True,
 )
 
@@ -92,7 +93,8 @@ faces = Table(
     # Known through the person too; here so that a collection's vectors are read in key order.
     Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
     Column("person_id", ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
-    Column("embedding", LargeBinary, nullable=False),  # (D,) little-endian float32, unit length
+    # (D,) little-endian float32 of unit length, sealed where the store is; see sealing.py.
+    Column("embedding", LargeBinary, nullable=False),
     Column("quality", Float),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "collection_id", "id"),
@@ -105,7 +107,7 @@ crops = Table(
     "crops",
     metadata,
     Column("face_id", ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True),
-    Column("png", LargeBinary, nullable=False),
+    Column("png", LargeBinary, nullable=False),  # sealed likewise
 )
 
 # The other model of a collection that moves, or has moved, from one to another; see other_vectors.
@@ -126,6 +128,14 @@ other_vectors = Table(
     metadata,
     Column("face_id", ForeignKey("faces.id", ondelete="CASCADE"), primary_key=True),
     Column("embedding", LargeBinary, nullable=False),  # as in faces
+)
+
+# No row: vectors and crops are not encrypted. One: what proves their key; see sealing.py.
+encryption = Table(
+    "encryption",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("proof", LargeBinary, nullable=False),
 )
 
 # What the index may not have heard of yet; see journal.py. No foreign keys: an entry outlives
