@@ -3,12 +3,14 @@
 import fcntl
 import ipaddress
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import cv2
+from pydantic import SecretStr
 
 from app import metrics
 from app.cpu import available_cpus
@@ -16,9 +18,12 @@ from app.detectors.base import Detector
 from app.detectors.centerface import CenterFaceDetector
 from app.entities import Contract
 from app.errors import SettingsError
-from app.gallery import Gallery
+from app.gallery import Gallery, ServedModel
+from app.gallery.keyring import Keyring
+from app.gallery.shared import Watch
 from app.index.base import Index
 from app.index.flat import FlatIndex
+from app.index.milvus import MilvusIndex
 from app.pipeline.analyze import Analyzer
 from app.pipeline.embed import Embedder
 from app.pipeline.quality import QualityRules
@@ -31,13 +36,14 @@ from models.catalog import card as card_named
 
 DETECTOR_FLOOR = 0.3  # what a detector reports at all, unless the setting asks for fainter faces
 LOCK_FILE = "face.lock"
+POSTGRESQL = "postgresql+psycopg://"
 
 
 def build_analyzer(settings: Settings) -> Analyzer:
     """Raises SettingsError with a sentence when a choice cannot be had."""
     threads = settings.threads or available_cpus()
     cv2.setNumThreads(threads)
-    embedder = _embedder(settings, threads)
+    embedder = _embedder("FACE_MODEL", settings.model, settings.model_file, settings, threads)
     return Analyzer(
         _detector(settings, threads),
         embedder,
@@ -53,27 +59,49 @@ def build_analyzer(settings: Settings) -> Analyzer:
         max_batch=settings.batch_size,
         max_queue=settings.queue_size,
         observe=metrics.observe_batch,
+        previous=_previous_embedder(settings, embedder.contract, threads),
     )
 
 
 def build_gallery(settings: Settings, analyzer: Analyzer) -> Gallery:
-    """Holds the data folder until the gallery is closed; a second process is refused."""
-    lock = FolderLock(settings.data_dir)
-    threshold = settings.threshold if settings.threshold is not None else analyzer.card.threshold
-    index = FlatIndex(threads=settings.threads or available_cpus())
+    """Of this process alone, which holds the data folder until the gallery is closed; or one that
+    any number of processes share."""
+    threshold, previous = _threshold(settings, analyzer.card), None
+    if before := analyzer.previous:
+        previous = ServedModel(before.contract, _threshold(settings, before.card))
+    keep = timedelta(hours=settings.idempotency_hours)
+    gallery: Gallery
     with ExitStack() as opened:  # closed again when a later step fails
-        opened.callback(lock.release)
-        store = Store(sqlite_url(settings.database))
-        opened.callback(store.close)
-        keep = timedelta(hours=settings.idempotency_hours)
-        gallery = _LockedGallery(store, index, analyzer.contract, threshold, keep, lock)
+        if shared := _shared(settings):
+            store = Store(shared.database_url)
+            opened.callback(store.close)
+            milvus = MilvusIndex(shared.milvus_uri, shared.milvus_token)
+            opened.callback(milvus.close)
+            gallery = _ReplicaGallery(store, milvus, analyzer.contract, threshold, keep, previous)
+        else:
+            lock = FolderLock(settings.data_dir)
+            opened.callback(lock.release)
+            store = Store(sqlite_url(settings.database))
+            opened.callback(store.close)
+            index = FlatIndex(threads=settings.threads or available_cpus())
+            gallery = _LockedGallery(
+                store, index, analyzer.contract, threshold, keep, previous, lock
+            )
         opened.pop_all()
     return gallery
 
 
 @contextmanager
-def open_store(settings: Settings, *, create: bool = False) -> Iterator[Store]:
-    """The store of a data folder alone, for what needs no networks."""
+def open_store(settings: Settings, *, create: bool = False, still: bool = False) -> Iterator[Store]:
+    """The store alone, for what needs no networks. `still`: a copy, if others could change it."""
+    if shared := _shared(settings):
+        with closing(Store(shared.database_url)) as store:
+            if not still:
+                yield store
+                return
+            with store.snapshot() as file, closing(Store(sqlite_url(file))) as copy:
+                yield copy
+        return
     if not create and not settings.database.is_file():
         raise SettingsError(f"FACE_DATA_DIR={settings.data_dir}: nothing is stored there")
     lock = FolderLock(settings.data_dir)
@@ -87,13 +115,30 @@ def open_store(settings: Settings, *, create: bool = False) -> Iterator[Store]:
         lock.release()
 
 
+def require_folder(settings: Settings, what: str) -> None:
+    """`what` begins the sentence of the refusal."""
+    if settings.database_url is not None:
+        raise SettingsError(
+            f"{what} is for a data folder, and FACE_DATABASE_URL is set: use `face import`"
+        )
+
+
+def make_first_key(settings: Settings) -> str | None:
+    """The text of an admin's key, where keys are asked for and none was ever made."""
+    if settings.auth == "off":
+        return None
+    with open_store(settings, create=True) as store:
+        return Keyring(store).create_first("first")
+
+
 def check_binding(settings: Settings) -> None:
     """Without keys, whoever reaches the port may read and change the gallery."""
-    if settings.auth == "off" or _is_loopback(settings.host):
+    if settings.auth == "off" or _is_loopback(settings.host) or _has_key(settings):
         return
     raise SettingsError(
-        f"FACE_HOST={settings.host} can be reached from other machines and no key is configured:"
-        " use 127.0.0.1, or set FACE_AUTH=off if something else guards the port"
+        f"FACE_HOST={settings.host} can be reached from other machines and there is no key: make "
+        "one with `face keys create NAME --role admin`, use 127.0.0.1, or set FACE_AUTH=off if "
+        "something else guards the port"
     )
 
 
@@ -124,6 +169,67 @@ class FolderLock:
             self._file = None
 
 
+@dataclass(frozen=True)
+class _Shared:
+    database_url: str
+    milvus_uri: str
+    milvus_token: str
+
+
+def _shared(settings: Settings) -> _Shared | None:
+    """None: a gallery of this process alone. Refuses mixes that would give wrong answers."""
+    url, uri, kind = settings.database_url, settings.milvus_uri, settings.index
+    token = settings.milvus_token.get_secret_value() if settings.milvus_token else ""
+    match url, kind, uri:
+        case None, "milvus", _:
+            raise SettingsError(
+                "FACE_INDEX=milvus without FACE_DATABASE_URL: who shares an index shares a store "
+                f"too; set FACE_DATABASE_URL={POSTGRESQL}..., or leave FACE_INDEX out"
+            )
+        case None, _, None:
+            return None
+        case SecretStr(), _, _ if not url.get_secret_value().startswith("postgresql"):
+            raise SettingsError(f"FACE_DATABASE_URL begins with {POSTGRESQL}")
+        case SecretStr(), "milvus", None:
+            raise SettingsError("FACE_INDEX=milvus needs FACE_MILVUS_URI, e.g. http://milvus:19530")
+        case SecretStr(), "milvus", str() if not uri.startswith(("http://", "https://")):
+            raise SettingsError(
+                f"FACE_MILVUS_URI={uri}: it begins with http:// or https://, as every replica has "
+                "to reach it"
+            )
+        case SecretStr(), "milvus", str():
+            return _Shared(url.get_secret_value(), uri, token)
+        case SecretStr(), _, _:
+            raise SettingsError(
+                f"FACE_DATABASE_URL with FACE_INDEX={kind}: an index in the memory of one process "
+                "misses what other replicas store; set FACE_INDEX=milvus and FACE_MILVUS_URI, or "
+                "leave FACE_DATABASE_URL out"
+            )
+    raise SettingsError(f"FACE_MILVUS_URI={uri} with FACE_INDEX={kind}: set FACE_INDEX=milvus")
+
+
+class _ReplicaGallery(Gallery):
+    """One of those that share a store and an index."""
+
+    def __init__(
+        self,
+        store: Store,
+        index: MilvusIndex,
+        contract: Contract,
+        threshold: float,
+        keep_replies: timedelta,
+        previous: ServedModel | None,
+    ) -> None:
+        super().__init__(
+            store, index, contract, threshold, keep_replies=keep_replies, previous=previous
+        )
+        self._watch = Watch(self._changes, self._projection)
+
+    def close(self) -> None:
+        self._watch.close()
+        super().close()
+
+
 class _LockedGallery(Gallery):
     def __init__(
         self,
@@ -132,9 +238,12 @@ class _LockedGallery(Gallery):
         contract: Contract,
         threshold: float,
         keep_replies: timedelta,
+        previous: ServedModel | None,
         lock: FolderLock,
     ) -> None:
-        super().__init__(store, index, contract, threshold, keep_replies=keep_replies)
+        super().__init__(
+            store, index, contract, threshold, keep_replies=keep_replies, previous=previous
+        )
         self._lock = lock
 
     def close(self) -> None:
@@ -142,6 +251,10 @@ class _LockedGallery(Gallery):
             super().close()
         finally:
             self._lock.release()
+
+
+def _threshold(settings: Settings, card: ModelCard) -> float:
+    return card.threshold if settings.threshold is None else settings.threshold
 
 
 def _detector(settings: Settings, threads: int) -> Detector:
@@ -163,28 +276,43 @@ def _detector(settings: Settings, threads: int) -> Detector:
     )
 
 
-def _embedder(settings: Settings, threads: int) -> Embedder:
+def _previous_embedder(settings: Settings, main: Contract, threads: int) -> Embedder | None:
+    model, file = settings.previous_model, settings.previous_model_file
+    if model is None and file is None:
+        return None
+    variable = "FACE_PREVIOUS_MODEL"
+    embedder = _embedder(variable, model or settings.model, file, settings, threads)
+    if embedder.contract == main:
+        raise SettingsError(f"{variable}: it is the same as FACE_MODEL; leave it out")
+    return embedder
+
+
+def _embedder(
+    variable: str, model: str, given: Path | None, settings: Settings, threads: int
+) -> Embedder:
+    """`variable` is the setting that names the model; `given` a file in place of its card's."""
     try:
-        card = card_named(settings.model)
+        card = card_named(model)
         if card.task != "embedder":
-            raise SettingsError(f"FACE_MODEL={settings.model} is a {card.task}, not an embedder")
-        runtime, sha256 = _runtime(settings, card, threads)
+            raise SettingsError(f"{variable}={model} is a {card.task}, not an embedder")
+        if given is not None and not given.is_file():
+            raise SettingsError(f"{variable}_FILE={given} does not exist")
+        runtime, sha256 = _runtime(settings.runtime, card, given, threads)
     except LookupError as exc:
-        raise SettingsError(f"FACE_MODEL: {exc.args[0]}") from exc
+        raise SettingsError(f"{variable}: {exc.args[0]}") from exc
     except weights.WeightsError as exc:
         raise SettingsError(str(exc)) from exc
     return Embedder(runtime, card, sha256)
 
 
-def _runtime(settings: Settings, card: ModelCard, threads: int) -> tuple[Runtime, str]:
+def _runtime(
+    kind: Literal["onnxruntime", "pytorch"], card: ModelCard, given: Path | None, threads: int
+) -> tuple[Runtime, str]:
     """What runs the network, and the hash that its embeddings' contract is made of.
 
     A card's file and its PyTorch twin give the same numbers and so share the file's hash.
     """
-    given = settings.model_file
-    if given is not None and not given.is_file():
-        raise SettingsError(f"FACE_MODEL_FILE={given} does not exist")
-    match settings.runtime:
+    match kind:
         case "onnxruntime":
             from app.runtime.ort import OrtRuntime
 
@@ -203,3 +331,10 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _has_key(settings: Settings) -> bool:
+    if settings.database_url is None and not settings.database.is_file():
+        return False
+    with open_store(settings) as store:
+        return any(key.revoked_at is None for key in Keyring(store).listed())

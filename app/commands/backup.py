@@ -10,7 +10,7 @@ from app.archive.files import created, sync_folder, synced
 from app.client import ClientError, FaceClient
 from app.errors import BadRequest, Unavailable
 from app.settings import Settings
-from app.wiring import LOCK_FILE, FolderLock, open_store
+from app.wiring import LOCK_FILE, FolderLock, open_store, require_folder
 
 
 def from_service(file: Path, url: str, key: str | None) -> Manifest:
@@ -40,6 +40,7 @@ def verify(file: Path) -> Manifest:
 
 def restore(file: Path, settings: Settings) -> Manifest:
     """Into a folder without data, whole or not at all."""
+    require_folder(settings, "a backup")
     folder, database = settings.data_dir, settings.database
     existed = folder.exists()
     part = database.with_suffix(".part")

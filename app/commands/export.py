@@ -17,7 +17,7 @@ from app.wiring import build_analyzer, open_store
 
 def from_folder(folder: Path, settings: Settings) -> ExportManifest:
     def write(target: Path) -> ExportManifest:
-        with open_store(settings) as store:
+        with open_store(settings, still=True) as store:
             return export(store, target)
 
     return _written(folder, write)
@@ -29,13 +29,18 @@ def from_service(folder: Path, url: str, key: str | None, settings: Settings) ->
     def write(target: Path) -> ExportManifest:
         with tempfile.TemporaryDirectory(dir=target) as aside:
             backup = Path(aside) / "backup.tar"
-            restored = settings.model_copy(update={"data_dir": Path(aside) / "data"})
+            restored = _in_folder(settings, Path(aside) / "data")
             command.from_service(backup, url, key)
             command.restore(backup, restored)
             with open_store(restored) as store:
                 return export(store, target)
 
     return _written(folder, write)
+
+
+def _in_folder(settings: Settings, folder: Path) -> Settings:
+    alone = {"database_url": None, "index": "auto", "milvus_uri": None}
+    return settings.model_copy(update={"data_dir": folder, **alone})
 
 
 def take(folder: Path, settings: Settings) -> ExportManifest:
