@@ -1,7 +1,8 @@
 """Photographs become aligned crops in the product's own way: through a running service's /align.
 
 The figures of an embedder are then figures of the whole row: photograph, detector, alignment,
-embedding. Nothing of the service is imported; it runs in a process of its own.
+embedding. Nothing of the service is imported; it runs in a process of its own, or elsewhere. Its
+/embed turns crops into embeddings, so that a service can be measured like a file.
 """
 
 import base64
@@ -13,9 +14,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ START_SECONDS = 60.0
 CHECKOUT = Path(__file__).parents[1]
 
 
+@dataclass(frozen=True)
+class Service:
+    url: str
+    key: str = ""  # API key, where it asks for one
+
+
 @dataclass(frozen=True, eq=False)
 class Crops:
     """Aligned crops of photographs. Where no face was found the crop is black."""
@@ -38,8 +45,8 @@ class Crops:
 
 
 @contextmanager
-def service() -> Iterator[str]:
-    """A service on an empty data folder, on loopback; yields its address."""
+def own_service() -> Iterator[Service]:
+    """A service of our own on an empty data folder, on loopback, with the product's settings."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "app.cli", "serve", "--data", folder]
         log = Path(folder) / "service.log"
@@ -51,7 +58,7 @@ def service() -> Iterator[str]:
                 cwd=CHECKOUT,
             )
         try:
-            yield _address(process, log)
+            yield Service(_address(process, log))
         finally:
             process.terminate()
             process.wait()
@@ -70,11 +77,35 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     raise RuntimeError(f"the service did not start:\n{log.read_text(errors='replace')}")
 
 
-def aligned_crops(photographs: Sequence[bytes], url: str, threads: int = 4) -> Crops:
+def reader(cache: Path | None, service: Service | None) -> Callable[[Sequence[bytes]], Crops]:
+    """What makes crops of photographs: that service, or one of our own; `cache` keeps them.
+
+    Raises ValueError when the file holds crops of another number of photographs.
+    """
+
+    def read(photographs: Sequence[bytes]) -> Crops:
+        if cache is not None and cache.exists():
+            with np.load(cache) as arrays:
+                crops = Crops(arrays["crops"], arrays["found"])
+            if len(crops.found) != len(photographs):
+                raise ValueError(f"{cache} has {len(crops.found)} crops, not {len(photographs)}")
+            return crops
+        with nullcontext(service) if service else own_service() as door:
+            crops = aligned_crops(photographs, door)
+        if cache is not None:
+            np.savez(cache, crops=crops.crops, found=crops.found)
+        return crops
+
+    return read
+
+
+def aligned_crops(photographs: Sequence[bytes], service: Service, threads: int = 4) -> Crops:
     """The crop of each photograph's subject: of several faces, the one nearest to the middle."""
     chunks = [photographs[i : i + PER_REQUEST] for i in range(0, len(photographs), PER_REQUEST)]
     with ThreadPoolExecutor(threads) as pool:
-        subjects = [crop for part in pool.map(lambda c: _align(c, url), chunks) for crop in part]
+        subjects = [
+            crop for part in pool.map(lambda c: _align(c, service), chunks) for crop in part
+        ]
     crops = np.zeros((len(subjects), 112, 112, 3), np.uint8)
     for i, crop in enumerate(subjects):
         if crop is not None:
@@ -82,14 +113,9 @@ def aligned_crops(photographs: Sequence[bytes], url: str, threads: int = 4) -> C
     return Crops(crops, np.array([crop is not None for crop in subjects]))
 
 
-def _align(photographs: Sequence[bytes], url: str) -> list[npt.NDArray[np.uint8] | None]:
-    body = {"images": [base64.b64encode(photograph).decode() for photograph in photographs]}
-    request = urllib.request.Request(
-        f"{url}/align", json.dumps(body).encode(), {"content-type": "application/json"}
-    )
+def _align(photographs: Sequence[bytes], service: Service) -> list[npt.NDArray[np.uint8] | None]:
     try:
-        with urllib.request.urlopen(request) as answer:
-            results = json.load(answer)["results"]
+        results = _post(service, "/align", photographs)
     except urllib.error.HTTPError as error:
         if error.code != 422:  # 422: no photograph of the request had a face
             raise
@@ -98,6 +124,37 @@ def _align(photographs: Sequence[bytes], url: str) -> list[npt.NDArray[np.uint8]
         _subject(result.get("faces") or [], photograph)
         for result, photograph in zip(results, photographs, strict=True)
     ]
+
+
+def embeddings(crops: npt.NDArray[np.uint8], service: Service) -> npt.NDArray[np.float32]:
+    """(N, 112, 112, 3) RGB -> (N, D), by a service's own network."""
+    rows = []
+    for i in range(0, len(crops), PER_REQUEST):
+        pictures = [encoded(crop) for crop in crops[i : i + PER_REQUEST]]
+        for result in _post(service, "/embed", pictures, aligned=True, encoding="base64"):
+            (face,) = result["faces"]
+            rows.append(np.frombuffer(base64.b64decode(face["embedding"]), "<f4"))
+    return np.stack(rows)
+
+
+def encoded(crop: npt.NDArray[np.uint8]) -> bytes:
+    """(H, W, 3) RGB -> PNG, which loses nothing."""
+    return cv2.imencode(".png", crop[:, :, ::-1])[1].tobytes()
+
+
+def _post(
+    service: Service, path: str, pictures: Sequence[bytes], **options: bool | str
+) -> list[dict[str, Any]]:
+    body = {"images": [base64.b64encode(picture).decode() for picture in pictures], **options}
+    headers = {"content-type": "application/json"}
+    if service.key:
+        headers["authorization"] = f"Bearer {service.key}"
+    request = urllib.request.Request(
+        f"{service.url.rstrip('/')}{path}", json.dumps(body).encode(), headers
+    )
+    with urllib.request.urlopen(request) as answer:
+        results: list[dict[str, Any]] = json.load(answer)["results"]
+    return results
 
 
 def _subject(faces: list[dict[str, Any]], photograph: bytes) -> npt.NDArray[np.uint8] | None:

@@ -53,11 +53,38 @@ def test_each_fold_is_judged_by_the_threshold_of_the_others():
 def test_open_set_counts_misses_and_strangers_apart():
     gallery, probe = np.array([0, 1]), np.array([0, 1, 1, 7, 8])
     scores = np.array([[0.9, 0.1], [0.2, 0.6], [0.5, 0.4], [0.7, 0.0], [0.1, 0.3]])
-    strict = metrics.open_set(scores, gallery, probe, 0.0)
+    found = metrics.search(scores, gallery, probe)
+    strict = metrics.open_set(found, 0.0)
     assert strict.rank1 == pytest.approx(2 / 3)
     assert strict.fpir == 0.0
     assert strict.fnir == pytest.approx(2 / 3)  # one is second, one is below the stranger's 0.7
     assert 0.7 < strict.threshold <= 0.9
-    loose = metrics.open_set(scores, gallery, probe, 0.5)
+    loose = metrics.open_set(found, 0.5)
     assert loose.fpir == 0.5
     assert loose.fnir == pytest.approx(1 / 3)
+    fpir, fnir = metrics.open_set_det(found)
+    points = set(zip(fpir.tolist(), fnir.round(4).tolist(), strict=True))
+    assert {(0.0, round(strict.fnir, 4)), (0.5, round(loose.fnir, 4))} <= points
+
+
+def test_a_weight_of_two_is_the_probe_twice_over():
+    rng = np.random.default_rng(0)
+    scores, gallery = rng.normal(size=(30, 4)), np.arange(4)
+    probe, weight = rng.integers(0, 8, 30), rng.integers(1, 4, 30)
+    weighted = metrics.open_set(metrics.search(scores, gallery, probe), 0.2, weight.astype(float))
+    again = np.repeat(np.arange(30), weight)
+    repeated = metrics.open_set(metrics.search(scores[again], gallery, probe[again]), 0.2)
+    assert weighted.threshold == repeated.threshold
+    assert weighted.fnir == pytest.approx(repeated.fnir)
+    assert weighted.fpir == pytest.approx(repeated.fpir)
+
+
+def test_the_interval_of_a_mean_is_as_wide_as_theory_says():
+    # The Bayesian bootstrap of a mean has the standard deviation of the sample / sqrt(n + 1).
+    sample = np.random.default_rng(0).normal(size=400)
+    (low, high), (same_low, same_high) = metrics.interval(
+        lambda weight: [np.average(sample, weights=weight), 3.0], len(sample)
+    )
+    assert low < sample.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * sample.std() / np.sqrt(401), rel=0.1)
+    assert same_low == same_high == 3.0

@@ -1,0 +1,73 @@
+"""Whatever gives embeddings of aligned crops: an ONNX file, a checkpoint, a running service."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models import catalog, engines, photos
+
+Crops = npt.NDArray[np.uint8]  # (N, 112, 112, 3) RGB
+Floats = npt.NDArray[np.float32]
+Embed = Callable[[Crops], Floats]  # -> (N, D) of unit length
+BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Embedder:
+    name: str
+    embed: Embed
+    file: Path | None = None  # the ONNX file, where there is one: its cost can be counted
+
+
+def onnx_embedder(path: Path, engine: str = "onnxruntime", threads: int = 0) -> Embedder:
+    """An embedder from an ONNX file that takes what the product's takes: RGB in -1..1."""
+    run = engines.open_file(path, engine, BATCH, threads)
+
+    def embed(crops: Crops) -> Floats:
+        parts = []
+        for i in range(0, len(crops), BATCH):
+            x = network_input(crops[i : i + BATCH])
+            missing = np.zeros((BATCH - len(x), *x.shape[1:]), np.float32)
+            parts.append(run(np.concatenate([x, missing]))[: len(x)])
+        return _unit(np.concatenate(parts))
+
+    name = path.stem if engine == "onnxruntime" else f"{path.stem}, {engine}"
+    return Embedder(name, embed, path)
+
+
+def torch_embedder(path: Path, batch: int = 64) -> Embedder:
+    """An embedder from a released checkpoint or the checkpoint of a run."""
+    import torch
+
+    from models.export import read
+
+    network = read(path)
+
+    def embed(crops: Crops) -> Floats:
+        parts = []
+        for i in range(0, len(crops), batch):
+            with torch.no_grad():
+                parts.append(network(torch.from_numpy(network_input(crops[i : i + batch]))).numpy())
+        return _unit(np.concatenate(parts))
+
+    return Embedder(path.stem, embed)
+
+
+def service_embedder(service: photos.Service) -> Embedder:
+    """The embedder of a running service, whatever its model and runtime are."""
+    return Embedder(service.url, lambda crops: _unit(photos.embeddings(crops, service)))
+
+
+def network_input(crops: Crops) -> Floats:
+    """(N, 112, 112, 3) uint8 -> (N, 3, 112, 112) as the product's card says."""
+    card = catalog.card("scsc_faceresnet")
+    x = (crops.astype(np.float32) - card.mean) / card.std
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)
+
+
+def _unit(embeddings: Floats) -> Floats:
+    result: Floats = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return result

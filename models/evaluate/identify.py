@@ -1,0 +1,135 @@
+"""Open-set identification, 1:N: rank-1, and FNIR at two FPIRs, with intervals, also by group.
+
+Half of the people, drawn with a fixed seed, are enrolled with one picture each and searched with
+their others; all pictures of the other half are strangers. Ten draws are averaged. Intervals are
+over people as they are searched (`metrics.interval`); the galleries of the draws stay.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models import metrics
+from models.evaluate.embedders import Embed, Floats
+from models.evaluate.faces import Faces
+
+DRAWS = 10
+FPIRS = (0.01, 0.001)
+GROUP_FPIR = 0.01  # groups are compared at one threshold for all, that of this FPIR
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    probes: npt.NDArray[np.int64]  # (Q,) rows of the faces
+    found: metrics.Searches
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    draws: list[Draw]
+    figures: dict[str, Any]
+
+
+def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
+    """Searches and figures of one embedder.
+
+    `by` names groupings that the faces have labels of; raises LookupError for another one.
+    Raises ValueError when fewer than two people have two pictures.
+    """
+    for grouping in by:
+        if grouping not in faces.groups:
+            known = ", ".join(faces.groups) or "none"
+            raise LookupError(f"these faces have no labels of {grouping!r}; they have: {known}")
+    people = faces.people
+    if (np.unique(people, return_counts=True)[1] > 1).sum() < 2:
+        raise ValueError("identification needs people with at least two pictures each")
+    embeddings = embed(faces.crops)
+    draws = [_draw(embeddings, people, seed) for seed in range(DRAWS)]
+    names, person = np.unique(people, return_inverse=True)
+
+    def figures(weight: metrics.Scores) -> list[float]:
+        return _mean_figures(draws, weight[person])
+
+    keys = ["rank1", *(f"fnir_at_fpir_{fpir}" for fpir in FPIRS)]
+    values = figures(np.ones(len(names)))
+    limits = metrics.interval(figures, len(names), rounds=300)
+    result: dict[str, Any] = {}
+    for key, value, limit in zip(keys, values, limits, strict=True):
+        result |= {key: value, f"{key}_interval": limit}
+    thresholds = [metrics.open_set(draw.found, GROUP_FPIR).threshold for draw in draws]
+    result |= {
+        "threshold_at_fpir_0.01": float(np.mean(thresholds)),
+        "people": len(names) // 2,
+        "strangers": len(names) - len(names) // 2,
+        "faces_not_found": faces.not_found,
+    }
+    for grouping in by:
+        result[f"by_{grouping}"] = _by_group(draws, person, faces.groups[grouping])
+    return Result(draws, result)
+
+
+def _draw(embeddings: Floats, people: npt.NDArray[np.int32], seed: int) -> Draw:
+    rng = np.random.default_rng(seed)
+    known = rng.permutation(np.unique(people))[: len(np.unique(people)) // 2]
+    enrolled = np.array([rng.choice(np.flatnonzero(people == person)) for person in known])
+    probes = np.setdiff1d(np.arange(len(people)), enrolled)
+    scores = embeddings[probes] @ embeddings[enrolled].T
+    return Draw(probes, metrics.search(scores, people[enrolled], people[probes]))
+
+
+def _mean_figures(draws: Sequence[Draw], weight: metrics.Scores) -> list[float]:
+    """rank-1 and the FNIRs, the mean of the draws. weight: (N,) of the faces."""
+    rows = []
+    for draw in draws:
+        at = [metrics.open_set(draw.found, fpir, weight[draw.probes]) for fpir in FPIRS]
+        rows.append([at[0].rank1, *(figures.fnir for figures in at)])
+    return [float(value) for value in np.mean(rows, 0)]
+
+
+def _by_group(
+    draws: Sequence[Draw], person: npt.NDArray[np.int64], labels: npt.NDArray[np.str_]
+) -> dict[str, Any]:
+    """Per label: rank-1, FNIR and FPIR at the one threshold of each draw, all draws together.
+
+    FPIR is that of the group's strangers against galleries of everybody.
+    """
+    rows = [
+        (
+            *(draw.probes, draw.found.right, draw.found.known),
+            draw.found.top >= metrics.open_set(draw.found, GROUP_FPIR).threshold,
+        )
+        for draw in draws
+    ]
+    probes, right, known, accepted = map(np.concatenate, zip(*rows, strict=True))
+    result: dict[str, Any] = {}
+    for label in sorted(set(labels) - {""}):
+        mine = labels[probes] == label
+        enrolled, strangers = mine & known, mine & ~known
+
+        def figures(
+            weight: metrics.Scores,
+            enrolled: metrics.Flags = enrolled,
+            strangers: metrics.Flags = strangers,
+        ) -> list[float]:
+            each = weight[person[probes]]
+            return [
+                _share(right[enrolled], each[enrolled]),
+                _share(~(right & accepted)[enrolled], each[enrolled]),
+                _share(accepted[strangers], each[strangers]),
+            ]
+
+        people = int(person.max()) + 1
+        values, limits = figures(np.ones(people)), metrics.interval(figures, people, rounds=300)
+        row: dict[str, Any] = {"people": len(np.unique(person[labels == label]))}
+        for key, value, limit in zip(("rank1", "fnir", "fpir"), values, limits, strict=True):
+            row |= {key: value, f"{key}_interval": limit}
+        result[str(label)] = row
+    return result
+
+
+def _share(flags: metrics.Flags, weight: metrics.Scores) -> float:
+    """Weighted share of the flags; not a number where there is none to count."""
+    return float(np.average(flags, weights=weight)) if len(flags) else float("nan")

@@ -1,0 +1,78 @@
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from models import catalog, photos, weights
+from models.evaluate import __main__ as command
+from models.evaluate.embedders import onnx_embedder, service_embedder
+from tests.models.packs import write_pack
+from tests.photographs import astronaut
+from tests.tiny_model import write_tiny_model
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["models.evaluate", *map(str, arguments)])
+        command.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_identification_by_json_and_as_a_table_of_several_embedders(run, tmp_path):
+    pack = write_pack(tmp_path / "identify.npz")
+    tiny = write_tiny_model(tmp_path / "tiny.onnx")
+    other = write_tiny_model(tmp_path / "other.onnx")
+    figures = json.loads(run("identify", pack, "--model", tiny, "--json"))
+    assert figures["embedder"] == "tiny"
+    assert {"rank1", "fnir_at_fpir_0.01", "fnir_at_fpir_0.001", "people", "strangers"} <= set(
+        figures
+    )
+    several = ("identify", pack, "--model", tiny, "--model", other)
+    rows = json.loads(run(*several, "--json"))
+    assert [row["embedder"] for row in rows] == ["tiny", "other"]
+    plots = tmp_path / "plots"
+    assert "| figure | tiny | other |" in run(*several, "--plots", plots)
+    drawn = {path.name: path.read_bytes()[:4] for path in plots.iterdir()}
+    assert drawn == dict.fromkeys(["identify-det.png", "identify-scores.png"], PNG)
+
+
+def test_a_file_that_is_absent_is_named(run, capsys):
+    with pytest.raises(SystemExit):
+        run("lfw", "nowhere.zip")
+    assert "nowhere.zip does not exist" in capsys.readouterr().err
+
+
+def test_every_engine_gives_the_same_embeddings(tmp_path):
+    tiny = write_tiny_model(tmp_path / "tiny.onnx")
+    crops = np.random.default_rng(0).integers(0, 256, (19, 112, 112, 3)).astype(np.uint8)
+    mine = onnx_embedder(tiny).embed(crops)
+    assert mine.shape == (19, 256)
+    for engine, least in (("openvino", 0.99999), ("openvino-bf16", 0.999)):
+        theirs = onnx_embedder(tiny, engine)
+        assert theirs.name == f"tiny, {engine}"
+        assert (mine * theirs.embed(crops)).sum(1).min() > least
+
+
+def test_photographs_and_embeddings_come_through_a_running_service():
+    found = cv2.imencode(".png", astronaut()[:, :, ::-1])[1].tobytes()
+    nobody = cv2.imencode(".png", np.full((200, 200, 3), 90, np.uint8))[1].tobytes()
+    with photos.own_service() as service:
+        photographs = photos.reader(None, service)
+        crops, alone = photographs([found, nobody]), photographs([nobody])
+        served = service_embedder(service)
+        theirs = served.embed(crops.crops[:1])
+    assert crops.found.tolist() == [True, False]
+    assert crops.crops.shape == (2, 112, 112, 3)
+    assert crops.crops[0].std() > 20
+    assert not crops.crops[1].any()
+    assert alone.found.tolist() == [False]
+    assert served.name == service.url
+    file = onnx_embedder(weights.find(catalog.card("scsc_faceresnet")))
+    assert np.allclose(theirs, file.embed(crops.crops[:1]), atol=1e-3)
