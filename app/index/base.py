@@ -1,6 +1,6 @@
 """The seam between the gallery and vector search. An index is a projection: it can be rebuilt."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -9,6 +9,9 @@ import numpy.typing as npt
 from app.entities import Floats
 
 Ids = npt.NDArray[np.int64]
+
+# (collection, ids) -> of the ids that are still there, ids (N,) and float32 vectors (N, D)
+Originals = Callable[[str, Ids], tuple[Ids, Floats]]
 
 
 class Index(Protocol):
@@ -46,4 +49,28 @@ class SharedIndex(Index, Protocol):
 
     def ids_between(self, collection: str, above: int, up_to: int) -> Ids:
         """Ids in (above, up_to], in any order; where there are many, some thousands of them."""
+        ...
+
+
+@runtime_checkable
+class SavedIndex(Index, Protocol):
+    """An index in this process that keeps itself in a file, to be back at once after a start.
+
+    The `mark` is the caller's: it says of what moment the file is.
+    """
+
+    def load(self) -> str | None:
+        """Take over what the file holds, and give its mark; None where it is absent or damaged."""
+        ...
+
+    def write(self, mark: str) -> None:
+        """Into a second file, while searches and changes go on."""
+        ...
+
+    def keep(self) -> None:
+        """What was written last takes the place of the file."""
+        ...
+
+    def unsave(self) -> None:
+        """Delete what is on disk."""
         ...

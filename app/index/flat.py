@@ -53,6 +53,10 @@ class FlatIndex:
             scores[:, :width], ids[:, :width] = found_scores, found_ids
         return scores, ids
 
+    def content(self, collection: str) -> tuple[Ids, Floats]:
+        """A copy of all ids (N,) and vectors (N, D); KeyError for an unknown collection."""
+        return self._matrices[collection].content()
+
     def count(self, collection: str) -> int:
         matrix = self._matrices.get(collection)
         return 0 if matrix is None else matrix.count
@@ -124,6 +128,10 @@ class _Matrix:
             ids = self._ids[rows]
         # Rounding can put the product of two unit vectors a hair outside of a cosine's range.
         return np.clip(scores, -1, 1, out=scores), ids
+
+    def content(self) -> tuple[Ids, Floats]:
+        with self._lock.shared():
+            return self._ids[: self.count].copy(), self._vectors[: self.count].copy()
 
     def _make_room(self, rows: int) -> None:
         """Double the capacity as often as needed, so that adding stays O(D) on average."""

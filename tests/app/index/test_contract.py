@@ -8,15 +8,18 @@ import pytest
 from app.index.base import Index
 from app.index.flat import FlatIndex
 from app.index.milvus import MilvusIndex
+from tests.app.index.backed import BackedIndex
 
-BACK_ENDS = ("flat", "milvus")
+BACK_ENDS = ("flat", "auto", "exact", "int8", "signs", "milvus")
 
 
 def made(back_end: str, request: pytest.FixtureRequest) -> Index:
     match back_end:
         case "milvus":
             return MilvusIndex(request.getfixturevalue("milvus_lite").new_database())
-    return FlatIndex()
+        case "flat":
+            return FlatIndex()
+    return BackedIndex(kind=back_end, folder=request.getfixturevalue("tmp_path"))
 
 
 @pytest.fixture(params=BACK_ENDS)
