@@ -123,8 +123,9 @@ def open_set(found: Searches, fpir: float, weight: Scores | None = None) -> Open
 def open_set_det(found: Searches) -> tuple[Scores, Scores]:
     """(fpir, fnir), each (M,): the open-set trade-off, strictest threshold first."""
     hits = np.where(found.right, found.top, -np.inf)[found.known]
-    fpir, tpir, _ = roc(hits, found.top[~found.known])
-    return fpir, 1 - tpir
+    fpir, tpir, threshold = roc(hits, found.top[~found.known])
+    reached = threshold > -np.inf  # a wrong first hit is a miss at every threshold
+    return fpir[reached], 1 - tpir[reached]
 
 
 def interval(

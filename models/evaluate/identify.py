@@ -29,6 +29,7 @@ class Draw:
 
 @dataclass(frozen=True, eq=False)
 class Result:
+    embeddings: Floats  # (N, D) of the faces
     draws: list[Draw]
     figures: dict[str, Any]
 
@@ -68,7 +69,7 @@ def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
     }
     for grouping in by:
         result[f"by_{grouping}"] = _by_group(draws, person, faces.groups[grouping])
-    return Result(draws, result)
+    return Result(embeddings, draws, result)
 
 
 def _draw(embeddings: Floats, people: npt.NDArray[np.int32], seed: int) -> Draw:

@@ -45,7 +45,7 @@ def lfw_plots(results: Mapping[str, lfw.Result], folder: Path) -> list[Path]:
         axes.legend()
     _histograms(
         histogram,
-        "LFW pairs: scores",
+        "LFW pairs",
         {name: (r.genuine, r.impostor) for name, r in results.items()},
         ("one person", "two people"),
     )
@@ -82,9 +82,10 @@ def cost_plot(points: Sequence[tuple[str, float, float]], path: Path) -> Path:
     with _figure(path, "LFW accuracy against cost") as axes:
         for name, flops, accuracy in points:
             axes.plot(flops, 100 * accuracy, "o", label=name)
-            axes.annotate(name, (flops, 100 * accuracy), xytext=(5, 5), textcoords="offset points")
-        axes.set(xscale="log", xlabel="million multiply-adds per face", ylabel="accuracy, %")
-        axes.margins(0.2)
+        axes.set(xlabel="million multiply-adds per face", ylabel="accuracy, %")
+        axes.set_xlim(left=0)
+        axes.margins(0.1)
+        axes.legend()
     return path
 
 

@@ -63,6 +63,7 @@ def test_open_set_counts_misses_and_strangers_apart():
     assert loose.fpir == 0.5
     assert loose.fnir == pytest.approx(1 / 3)
     fpir, fnir = metrics.open_set_det(found)
+    assert fnir[-1] == pytest.approx(1 - strict.rank1)  # at no threshold does the second hit count
     points = set(zip(fpir.tolist(), fnir.round(4).tolist(), strict=True))
     assert {(0.0, round(strict.fnir, 4)), (0.5, round(loose.fnir, 4))} <= points
 
