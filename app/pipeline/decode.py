@@ -6,8 +6,10 @@ are counted, and only then is anything decoded. Each format's own parser is call
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from io import BytesIO
+from threading import BoundedSemaphore
 from typing import NoReturn
 
 import numpy as np
@@ -22,7 +24,14 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from app.entities import Image
 from app.errors import CorruptImage, ImageTooLarge, UnsupportedImage
-from app.pipeline.formats import Kind, claimed_size, kind_of, orientation_of, refused_name
+from app.pipeline.formats import (
+    Kind,
+    claimed_size,
+    excess,
+    kind_of,
+    orientation_of,
+    refused_name,
+)
 
 
 class _Jpeg(JpegImageFile):
@@ -65,6 +74,9 @@ _TURNS = {  # EXIF orientation -> what undoes it
     7: Pil.Transpose.TRANSVERSE,
     8: Pil.Transpose.ROTATE_90,
 }
+# The largest pictures go two at a time: one of 40 megapixels takes 0.4 to 0.65 GB while decoded.
+_LARGE = 16_000_000  # pixels
+_FEW = BoundedSemaphore(2)
 
 
 @dataclass(frozen=True)
@@ -85,20 +97,27 @@ def decode_image(data: bytes, limits: ImageLimits) -> Image:
     size = claimed_size(kind, data)
     if size is not None:
         _check_pixels(size, limits)
+    if excessive := excess(kind, data):
+        raise UnsupportedImage(f"the {kind} file has {excessive}, which is not read")
     try:
-        picture = _PARSERS[kind](BytesIO(data))
-        _check_pixels(picture.size, limits)
-        # A HEIC file may hold several stills, of which the parser takes the primary one.
-        if kind != "HEIC" and getattr(picture, "n_frames", 1) > 1:
-            raise UnsupportedImage(f"the {kind} file is animated; send a still picture")
-        picture.load()
-        pixels = _rgb(picture)
+        return _decoded(kind, data, limits)
     except (ImageTooLarge, UnsupportedImage, CorruptImage):
         raise
     except Exception as exc:  # a parser fed with hostile bytes may raise nearly anything
         raise CorruptImage(f"the file begins as {kind} and cannot be decoded") from exc
-    turn = _TURNS.get(orientation_of(_exif(picture)))
-    return np.array(pixels if turn is None else pixels.transpose(turn), np.uint8)
+
+
+def _decoded(kind: Kind, data: bytes, limits: ImageLimits) -> Image:
+    picture = _PARSERS[kind](BytesIO(data))
+    _check_pixels(picture.size, limits)
+    # A HEIC file may hold several stills, of which the parser takes the primary one.
+    if kind != "HEIC" and getattr(picture, "n_frames", 1) > 1:
+        raise UnsupportedImage(f"the {kind} file is animated; send a still picture")
+    with _FEW if picture.width * picture.height > _LARGE else nullcontext():
+        picture.load()
+        turn = _TURNS.get(orientation_of(_exif(picture)))
+        pixels = _rgb(picture)
+        return np.array(pixels if turn is None else pixels.transpose(turn), np.uint8)
 
 
 def _refuse(data: bytes) -> NoReturn:

@@ -4,6 +4,7 @@ Nothing here decodes or allocates: it stands in front of the decoder, so that a 
 or of absurd dimensions never reaches one.
 """
 
+import re
 import struct
 from typing import Literal
 
@@ -31,6 +32,17 @@ _REFUSED = {  # kinds worth a word of their own, by how they begin
     b"<svg": "SVG",
     b"<?xml": "SVG",
 }
+# Far more than any real picture has, and few enough to be walked in a moment.
+MAX_SCANS = 50  # of a JPEG: each passes over every pixel, and needs but 60 bytes of the file
+MAX_PARTS = 1000  # segments of a JPEG, and chunks of a PNG beside those that hold pixels
+MAX_PADDING = 65536  # bytes between the segments of a JPEG
+PIXEL_CHUNK = 1024  # bytes; PNG files cut their pixels into larger pieces than this
+
+# A JPEG segment's begin. Pixel data has none of these, only restarts (D0 to D7) and FF00.
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+_ALONE = {b"\xff\x01", b"\xff\xd8"}  # markers without a length behind them
+_RUN_LENGTHS = {1, 2}  # ways to compress a BMP
 _ORIENTATION = 0x0112  # EXIF tag
 _SHORT = 3  # EXIF type of an unsigned 16-bit number
 
@@ -72,6 +84,22 @@ def claimed_size(kind: Kind, data: bytes) -> tuple[int, int] | None:
     return None
 
 
+def excess(kind: Kind, data: bytes) -> str | None:
+    """What in the file's structure would keep a decoder busy out of all proportion, or None.
+
+    Such a file is small, and passes every limit of bytes and pixels.
+    """
+    match kind:
+        case "JPEG":
+            return _jpeg_excess(data)
+        case "PNG":
+            return _png_excess(data)
+        case "BMP" if int.from_bytes(data[30:34], "little") in _RUN_LENGTHS:
+            return "run-length compression"  # undone pixel by pixel, 5 s for a file of 1 kB
+        case _:
+            return None
+
+
 def orientation_of(exif: bytes) -> int:
     """The EXIF turn, 1 to 8; 1 (none) where it is absent or broken.
 
@@ -93,6 +121,34 @@ def orientation_of(exif: bytes) -> int:
     except struct.error:
         return 1
     return 1
+
+
+def _jpeg_excess(data: bytes) -> str | None:
+    place, scans, padding = 2, 0, 0
+    for _ in range(MAX_PARTS):
+        found = _MARKER.search(data, place)
+        if found is None or found[0] == _END_OF_IMAGE:  # what follows that is not decoded
+            return None
+        padding += 0 if scans else found.start() - place
+        scans += found[0] == _START_OF_SCAN
+        if padding > MAX_PADDING:
+            return f"more than {MAX_PADDING} bytes between its segments"
+        if scans > MAX_SCANS:
+            return f"more than {MAX_SCANS} scans"
+        place = found.end()
+        if found[0] not in _ALONE:
+            place += int.from_bytes(data[place : place + 2])
+    return f"more than {MAX_PARTS} segments"
+
+
+def _png_excess(data: bytes) -> str | None:
+    most = MAX_PARTS + len(data) // PIXEL_CHUNK
+    place = len(_PNG)
+    for _ in range(most):
+        if place >= len(data):
+            return None
+        place += 12 + int.from_bytes(data[place : place + 4])  # length, name and checksum too
+    return f"more than {most} chunks"
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
