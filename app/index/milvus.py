@@ -18,7 +18,7 @@ from app.index.base import Ids
 
 PREFIX = "face_"  # of the names in Milvus; others may have collections there too
 ID, VECTOR = "id", "vector"  # the fields
-METRIC = "COSINE"
+METRIC = "IP"  # the product of unit vectors is their cosine
 GRAPH = {"M": 32, "efConstruction": 256}
 LEAST_EF = 128  # candidates that a search keeps, if it returns no more
 MOST = 16_384  # Milvus's own limit to what a search or a query returns

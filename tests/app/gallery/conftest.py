@@ -8,7 +8,7 @@ from app.index.milvus import MilvusIndex
 from app.store.store import Store
 from tests.app.gallery.made import CONTRACT, THRESHOLD, open_gallery
 
-BACK_ENDS = ("sqlite and faiss", "postgresql and milvus")
+BACK_ENDS = ("sqlite and faiss", pytest.param("postgresql and milvus", marks=pytest.mark.slow))
 
 
 @pytest.fixture(params=BACK_ENDS)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from app.entities import Contract, Floats, NewFace
 from app.gallery import Gallery
@@ -14,6 +15,8 @@ DIM = 16
 CONTRACT = Contract("c1", "first_model", DIM)
 THRESHOLD = 0.5
 DEFAULT_INDEX = index_name(1, CONTRACT.id)  # of the collection `default`
+# Of a test that looks into the gallery's folder.
+in_folder = pytest.mark.parametrize("gallery", ["sqlite and faiss"], indirect=True)
 
 
 def open_gallery(folder: Path, contract: Contract = CONTRACT) -> Gallery:

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 
 from app.errors import BadRequest, NotFound
 from app.gallery import Gallery
-from tests.app.gallery.made import face, vector
+from tests.app.gallery.made import face, in_folder, vector
 
 
 def lines(gallery: Gallery) -> list[tuple]:
@@ -70,6 +70,7 @@ def test_an_identification_tells_the_recognised_from_the_ranked(gallery: Gallery
     assert verified == ("verify", "default", ("cleo",), ())
 
 
+@in_folder
 def test_nothing_of_a_person_but_the_id_is_in_the_log(gallery: Gallery, tmp_path: Path):
     gallery.create_person("default", "p-1", "Ada Lovelace", [face(1)], metadata={"team": "blue"})
     gallery.delete_person("default", "p-1")
@@ -91,6 +92,7 @@ def forge(folder: Path, statement: str) -> None:
     engine.dispose()
 
 
+@in_folder
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
@@ -110,6 +112,7 @@ def test_tampering_is_seen(gallery: Gallery, tmp_path: Path, statement: str, sai
     assert said in fault
 
 
+@in_folder
 def test_a_noted_head_shows_a_log_that_was_cut(gallery: Gallery, tmp_path: Path):
     enrolled(gallery, "ada", "bob", "cleo")
     noted = gallery.audit.verify().head

@@ -7,7 +7,7 @@ import pytest
 from app.entities import Contract
 from app.errors import BadRequest, Conflict, ContractMismatch, NotFound
 from app.gallery import Gallery
-from tests.app.gallery.made import CONTRACT, DIM, face, open_gallery, vector
+from tests.app.gallery.made import CONTRACT, DIM, face, in_folder, open_gallery, vector
 
 OTHER = Contract("c2", "second_model", DIM + 8)
 
@@ -20,6 +20,7 @@ def test_default_exists_from_the_start_and_cannot_be_deleted(gallery: Gallery):
     assert gallery.counts() == (1, 1)
 
 
+@in_folder
 def test_a_collection_is_as_it_was_made_and_changed(gallery: Gallery, tmp_path: Path):
     made = gallery.create_collection("staff", threshold=0.3, keep_crops=True, description="us")
     assert (made.threshold, made.keep_crops, made.description) == (0.3, True, "us")

@@ -10,7 +10,7 @@ from PIL import Image
 from app.entities import NewFace
 from app.errors import BadRequest, Conflict, NotFound
 from app.gallery import Gallery
-from tests.app.gallery.made import DIM, face, open_gallery, vector
+from tests.app.gallery.made import DIM, face, in_folder, open_gallery, vector
 
 
 def test_enrolling_makes_the_person_once(gallery: Gallery):
@@ -188,6 +188,7 @@ def test_one_spelling_of_an_id_is_one_person(gallery: Gallery):
     assert gallery.person("default", "Jos\u00e9").faces == 1
 
 
+@in_folder
 def test_nothing_of_a_deleted_person_is_in_the_folder(gallery: Gallery, tmp_path: Path):
     name, embedding = "Wilhelmina Quux", vector(7)
     gallery.enrol("default", "ann", [face(1)])
