@@ -255,6 +255,24 @@ def reembed(
             typer.echo(command.move(mover, back=back, threshold=threshold))
 
 
+@cli.command("rotate-encryption-key")
+def rotate_encryption_key(
+    new_key_file: Annotated[
+        Path | None, typer.Option(help="Holds the new key: 32 bytes in base64.", dir_okay=False)
+    ] = None,
+    decrypt: Annotated[
+        bool, typer.Option("--decrypt", help="Keep vectors and crops unencrypted from now on.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Encrypt vectors and crops with a new key, or for the first time."""
+    from app.commands import encryption as command
+    from app.settings import read_settings
+
+    settings = read_settings({"data_dir": data})
+    typer.echo(command.rotate(settings, new_key_file, decrypt=decrypt))
+
+
 @cli.command()
 def doctor(data: Data = None, url: Url = None) -> None:
     """Check every part and say how to mend it."""

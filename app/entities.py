@@ -65,6 +65,7 @@ class Collection:
     description: str = ""
     people: int = 0
     faces: int = 0
+    retention_days: int | None = None  # None: the setting's; 0: for ever
 
 
 @dataclass(frozen=True)

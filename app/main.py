@@ -46,6 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        services.gallery.retention.start(settings.retention_days)
         try:
             yield
         finally:

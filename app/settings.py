@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     tls_cert: Path | None = None  # PEM, with the chain; both or neither
     tls_key: Path | None = None
     idempotency_hours: Annotated[float, Field(ge=0)] = 24.0  # that answers are kept to be repeated
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0  # that faces are kept; 0: for ever
+    encryption_key: SecretStr | None = None  # of vectors and crops: 32 bytes in base64
+    encryption_key_file: Path | None = None  # that holds it
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     # Where it keeps people and where it searches, if not in data_dir and in memory; see wiring.
@@ -88,6 +91,8 @@ class Settings(BaseSettings):
             raise ValueError("FACE_MAX_IMAGE_BYTES is more than FACE_MAX_REQUEST_BYTES")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("FACE_TLS_CERT and FACE_TLS_KEY are given together or not at all")
+        if self.encryption_key is not None and self.encryption_key_file is not None:
+            raise ValueError("FACE_ENCRYPTION_KEY and FACE_ENCRYPTION_KEY_FILE are both given")
         if self.detector == "yunet" and self.detector_file is None:
             raise ValueError("FACE_DETECTOR=yunet needs FACE_DETECTOR_FILE, its .onnx file")
         return self

@@ -29,6 +29,7 @@ from app.pipeline.embed import Embedder
 from app.pipeline.quality import QualityRules
 from app.runtime.base import Runtime
 from app.settings import Settings
+from app.store.sealing import Cipher, cipher_of
 from app.store.store import Store, sqlite_url
 from models import weights
 from models.catalog import ModelCard
@@ -73,7 +74,7 @@ def build_gallery(settings: Settings, analyzer: Analyzer) -> Gallery:
     gallery: Gallery
     with ExitStack() as opened:  # closed again when a later step fails
         if shared := _shared(settings):
-            store = Store(shared.database_url)
+            store = Store(shared.database_url, encryption(settings))
             opened.callback(store.close)
             milvus = MilvusIndex(shared.milvus_uri, shared.milvus_token)
             opened.callback(milvus.close)
@@ -81,7 +82,7 @@ def build_gallery(settings: Settings, analyzer: Analyzer) -> Gallery:
         else:
             lock = FolderLock(settings.data_dir)
             opened.callback(lock.release)
-            store = Store(sqlite_url(settings.database))
+            store = Store(sqlite_url(settings.database), encryption(settings))
             opened.callback(store.close)
             index = FlatIndex(threads=settings.threads or available_cpus())
             gallery = _LockedGallery(
@@ -95,7 +96,7 @@ def build_gallery(settings: Settings, analyzer: Analyzer) -> Gallery:
 def open_store(settings: Settings, *, create: bool = False, still: bool = False) -> Iterator[Store]:
     """The store alone, for what needs no networks. `still`: a copy, if others could change it."""
     if shared := _shared(settings):
-        with closing(Store(shared.database_url)) as store:
+        with closing(Store(shared.database_url, encryption(settings))) as store:
             if not still:
                 yield store
                 return
@@ -106,13 +107,31 @@ def open_store(settings: Settings, *, create: bool = False, still: bool = False)
         raise SettingsError(f"FACE_DATA_DIR={settings.data_dir}: nothing is stored there")
     lock = FolderLock(settings.data_dir)
     try:
-        store = Store(sqlite_url(settings.database))
+        store = Store(sqlite_url(settings.database), encryption(settings))
         try:
             yield store
         finally:
             store.close()
     finally:
         lock.release()
+
+
+def encryption(settings: Settings) -> Cipher | None:
+    """Of vectors and crops at rest."""
+    if settings.encryption_key is not None:
+        return cipher_of(settings.encryption_key.get_secret_value(), "FACE_ENCRYPTION_KEY")
+    if settings.encryption_key_file is not None:
+        return read_key(settings.encryption_key_file, "FACE_ENCRYPTION_KEY_FILE")
+    return None
+
+
+def read_key(file: Path, named_by: str) -> Cipher:
+    try:
+        return cipher_of(file.read_text(encoding="ascii"), named_by)
+    except OSError as exc:
+        raise SettingsError(f"{named_by}={file}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise SettingsError(f"{named_by}={file} is not a key") from exc
 
 
 def require_folder(settings: Settings, what: str) -> None:
@@ -196,6 +215,11 @@ def _shared(settings: Settings) -> _Shared | None:
             raise SettingsError(
                 f"FACE_MILVUS_URI={uri}: it begins with http:// or https://, as every replica has "
                 "to reach it"
+            )
+        case SecretStr(), "milvus", str() if encryption(settings) is not None:
+            raise SettingsError(
+                "FACE_ENCRYPTION_KEY with FACE_INDEX=milvus: Milvus keeps the vectors on its disks "
+                "unencrypted; encrypt those disks, and the database's, instead"
             )
         case SecretStr(), "milvus", str():
             return _Shared(url.get_secret_value(), uri, token)

@@ -23,6 +23,7 @@ def create_collection(collection: CollectionIn, services: ServicesDep, once: Onc
             threshold=collection.threshold,
             keep_crops=collection.keep_crops,
             description=collection.description,
+            retention_days=collection.retention_days,
         )
         return CollectionOut.from_entity(created)
 
@@ -44,15 +45,16 @@ def get_collection(collection: str, services: ServicesDep) -> CollectionOut:
 def update_collection(
     collection: str, patch: CollectionPatch, services: ServicesDep, once: OnceDep
 ) -> Response:
-    """What is not given stays; a threshold of null goes back to the model card's."""
-    change = once.change(patch, collection=collection)
+    """What is not given stays; null goes back to the model card's threshold, the setting's days."""
+    change, given = once.change(patch, collection=collection), patch.model_fields_set
 
     def update() -> CollectionOut:
         changed = services.gallery.update_collection(
             collection,
-            threshold=patch.threshold if "threshold" in patch.model_fields_set else UNCHANGED,
+            threshold=patch.threshold if "threshold" in given else UNCHANGED,
             keep_crops=UNCHANGED if patch.keep_crops is None else patch.keep_crops,
             description=UNCHANGED if patch.description is None else patch.description,
+            retention_days=patch.retention_days if "retention_days" in given else UNCHANGED,
         )
         return CollectionOut.from_entity(changed)
 

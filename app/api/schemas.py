@@ -188,6 +188,7 @@ class CollectionOut(Schema):
     created_at: datetime
     threshold: float | None = Field(description="null: the model card's")
     keep_crops: bool
+    retention_days: int | None = Field(description="null: the setting's; 0: for ever")
     description: str
     people: int
     faces: int
@@ -201,6 +202,7 @@ class CollectionOut(Schema):
             created_at=collection.created_at,
             threshold=collection.threshold,
             keep_crops=collection.keep_crops,
+            retention_days=collection.retention_days,
             description=collection.description,
             people=collection.people,
             faces=collection.faces,
@@ -213,16 +215,28 @@ class Given(Schema):
     model_config = ConfigDict(extra="forbid")
 
 
+Retention = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        le=36_500,
+        description="faces older than that are deleted; 0: none, null: the setting's",
+    ),
+]
+
+
 class CollectionIn(Given):
     name: str = Field(examples=["staff"])
     threshold: float | None = Field(None, ge=-1, le=1, description="null: the model card's")
     keep_crops: bool = Field(False, description="store the 112x112 crop of each enrolled face")
+    retention_days: Retention = None
     description: str = ""
 
 
 class CollectionPatch(Given):
     threshold: float | None = Field(None, ge=-1, le=1)
     keep_crops: bool | None = None
+    retention_days: Retention = None
     description: str | None = None
 
 

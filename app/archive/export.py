@@ -160,4 +160,5 @@ def _collection(row: CollectionRow) -> CollectionRecord:
         keep_crops=row.entity.keep_crops,
         description=row.entity.description,
         created_at=row.entity.created_at,
+        retention_days=row.entity.retention_days,
     )

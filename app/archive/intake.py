@@ -113,6 +113,7 @@ class _Intake:
             settings = {
                 "threshold": record.threshold,
                 "keep_crops": record.keep_crops,
+                "retention_days": record.retention_days,
                 "description": checked_description(record.description),
             }
             collection_rows.change(self._connection, row.key, settings)

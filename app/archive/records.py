@@ -39,6 +39,7 @@ class CollectionRecord(Record):
     keep_crops: bool
     description: str
     created_at: datetime
+    retention_days: int | None = None
 
 
 class PersonRecord(Record):

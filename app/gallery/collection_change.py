@@ -9,6 +9,7 @@ def changed_columns(
     threshold: float | Unchanged | None,
     keep_crops: bool | Unchanged,
     description: str | Unchanged,
+    retention_days: int | Unchanged | None,
 ) -> dict[str, object]:
     columns: dict[str, object] = {}
     if threshold is not UNCHANGED:
@@ -17,4 +18,6 @@ def changed_columns(
         columns["keep_crops"] = keep_crops
     if description is not UNCHANGED:
         columns["description"] = checked_description(description)
+    if retention_days is not UNCHANGED:
+        columns["retention_days"] = retention_days
     return columns

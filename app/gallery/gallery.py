@@ -35,7 +35,8 @@ from app.gallery.pages import Page, checked_limit, checked_search, cursor_after,
 from app.gallery.projection import index_name
 from app.gallery.ranking import decide, rank_people
 from app.gallery.reembed_job import ReembedJobs
-from app.gallery.served import ServedModel, ServedModels
+from app.gallery.retention import Retention
+from app.gallery.served import ServedModel, ServedModels, agreed
 from app.gallery.shared import projection_of
 from app.gallery.unchanged import UNCHANGED, Unchanged
 from app.gallery.vectors import checked_threshold, unit_rows
@@ -70,6 +71,7 @@ class Gallery:
         self._projection = projection_of(store, index, self._models)
         self._changes = Changes(store, self._projection)
         self.reembed = ReembedJobs(store, index, self._models, self._changes)
+        self.retention = Retention(store, self._changes)
         self._keep_replies = keep_replies
         self.audit, self.keys = AuditLog(store), Keyring(store)
         with self._changes.begin() as connection:
@@ -84,6 +86,7 @@ class Gallery:
 
     def close(self) -> None:
         """May be called twice."""
+        self.retention.close()
         self.reembed.close()
         with self._changes.none():
             # The store first: a search under way then fails, where an emptied index would have it
@@ -138,14 +141,7 @@ class Gallery:
 
     def by_model(self, collection: str, work: Callable[[Contract], R]) -> R:
         """Does `work` with the collection's model; again, if it moves to another meanwhile."""
-        contract = self.contract_of(collection)
-        while True:
-            try:
-                return work(contract)
-            except ContractMismatch:
-                before, contract = contract, self.contract_of(collection)
-                if contract == before:
-                    raise
+        return agreed(lambda: self.contract_of(collection), work)
 
     def threshold(self, collection: str, of_call: float | None = None) -> float:
         """What scores of the main model are held against; the collection's own is only for its."""
@@ -159,6 +155,7 @@ class Gallery:
         threshold: float | None = None,
         keep_crops: bool = False,
         description: str = "",
+        retention_days: int | None = None,
     ) -> Collection:
         name = checked_id(name, "a collection's name")
         with self._changes.begin(Act("create_collection", name)) as connection:
@@ -171,6 +168,7 @@ class Gallery:
                 threshold=checked_threshold(threshold),
                 keep_crops=keep_crops,
                 description=checked_description(description),
+                retention_days=retention_days,
             )
             return collection_rows.counted(connection, collection_of(connection, name).key)
 
@@ -181,9 +179,10 @@ class Gallery:
         threshold: float | Unchanged | None = UNCHANGED,
         keep_crops: bool | Unchanged = UNCHANGED,
         description: str | Unchanged = UNCHANGED,
+        retention_days: int | Unchanged | None = UNCHANGED,
     ) -> Collection:
-        """A threshold of None goes back to the model's own. Crops kept so far stay."""
-        values = changed_columns(threshold, keep_crops, description)
+        """None goes back to the model's threshold, the setting's days. Crops kept so far stay."""
+        values = changed_columns(threshold, keep_crops, description, retention_days)
         with self._changes.begin(Act("update_collection", name)) as connection:
             key = collection_of(connection, name).key
             collection_rows.change(connection, key, values)

@@ -1,6 +1,8 @@
 """The models that run here, and which of them a collection goes by: vectors of two never meet."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -9,6 +11,8 @@ from app.errors import ContractMismatch
 from app.gallery.vectors import checked_threshold
 from app.store import collection_rows
 from app.store.collection_rows import CollectionRow
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,18 @@ class ServedModel:
             if threshold is not None:
                 return threshold
         return self.threshold
+
+
+def agreed(contract_of: Callable[[], Contract], work: Callable[[Contract], R]) -> R:
+    """`work` by the contract of a collection; once more, if that has changed meanwhile."""
+    contract = contract_of()
+    while True:
+        try:
+            return work(contract)
+        except ContractMismatch:
+            before, contract = contract, contract_of()
+            if contract == before:
+                raise
 
 
 class ServedModels:

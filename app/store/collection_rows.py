@@ -60,6 +60,12 @@ def contracts(connection: Connection, keys: Iterable[int] | None = None) -> dict
     return {row.id: row.contract for row in connection.execute(query)}
 
 
+def retentions(connection: Connection) -> dict[int, tuple[str, int | None]]:
+    """key -> name and days that faces are kept, of all."""
+    query = select(collections.c.id, collections.c.name, collections.c.retention_days)
+    return {row.id: (row.name, row.retention_days) for row in connection.execute(query)}
+
+
 def has_faces(connection: Connection, key: int) -> bool:
     any_face = select(faces.c.id).where(faces.c.collection_id == key).limit(1)
     return connection.execute(any_face).first() is not None
@@ -74,6 +80,7 @@ def add(
     keep_crops: bool = False,
     description: str = "",
     created_at: datetime | None = None,
+    retention_days: int | None = None,
 ) -> None:
     connection.execute(
         insert(collections).values(
@@ -85,12 +92,13 @@ def add(
             keep_crops=keep_crops,
             description=description,
             created_at=created_at or datetime.now(UTC),
+            retention_days=retention_days,
         )
     )
 
 
 def change(connection: Connection, key: int, values: Mapping[str, object]) -> None:
-    """`values` by column: threshold, keep_crops, description."""
+    """`values` by column: threshold, keep_crops, description, retention_days."""
     if values:
         connection.execute(update(collections).where(collections.c.id == key).values(**values))
 
@@ -134,5 +142,6 @@ def _from_row(row: Row[Any], people: int = 0, faces: int = 0) -> CollectionRow:
             description=row.description,
             people=people,
             faces=faces,
+            retention_days=row.retention_days,
         ),
     )

@@ -86,7 +86,7 @@ def require_key(connection: Connection) -> None:
         case (True, False) if connection.execute(select(faces.c.id).limit(1)).first():
             raise SettingsError(
                 "a key is given, and the stored data is not encrypted: leave FACE_ENCRYPTION_KEY "
-                "out and run `face rotate-encryption-key`, which encrypts it"
+                "out and run `face rotate-encryption-key --new-key-file FILE`, which encrypts it"
             )
         case (True, False):
             put_proof(connection, given)

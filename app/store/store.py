@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import SettingsError, Unavailable
-from app.store import erasure, postgres, sealing, sqlite
+from app.store import erasure, postgres, rotation, sealing, sqlite
 from app.store.backend import Backend
 from app.store.faults import translated
 from app.store.migrate import migrate
@@ -87,6 +87,13 @@ class Store:
         self._require_open()
         with translated(), self._follower.begin() as connection:
             yield connection
+
+    def rotate(self, new: Cipher | None) -> int:
+        """Seal everything anew -> values. The store has to be closed and opened with `new` then."""
+        with self.write() as connection:
+            count = rotation.rotate(connection, new)
+        self._backend.finish_erasure(self._engine, at_start=True)
+        return count
 
     def faults(self) -> list[str]:
         """What is damaged in the database itself; reads all of it."""
