@@ -59,7 +59,8 @@ class Milvus:
         self._server.wait()
 
     def close(self) -> None:
-        self.stop()
+        self._server.kill()
+        self._server.wait()
         self._log.close()
 
 
