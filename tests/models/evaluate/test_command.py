@@ -1,5 +1,7 @@
 import json
+import re
 import sys
+import zipfile
 
 import cv2
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from models import catalog, photos, weights
 from models.evaluate import __main__ as command
 from models.evaluate.embedders import onnx_embedder, service_embedder
+from tests.models.evaluate.test_lfw import PAIRS
 from tests.models.packs import write_pack
 from tests.photographs import astronaut
 from tests.tiny_model import write_tiny_model
@@ -76,3 +79,37 @@ def test_photographs_and_embeddings_come_through_a_running_service():
     assert served.name == service.url
     file = onnx_embedder(weights.find(catalog.card("scsc_faceresnet")))
     assert np.allclose(theirs, file.embed(crops.crops[:1]), atol=1e-3)
+
+
+def test_lfw_by_several_embedders_draws_curves_and_sheets(run, tmp_path):
+    tiny = write_tiny_model(tmp_path / "tiny.onnx")
+    other = write_tiny_model(tmp_path / "other.onnx")
+    with zipfile.ZipFile(tmp_path / "lfw.zip", "w") as archive:
+        archive.writestr("pairs.txt", PAIRS)
+        for name in ("A/A_0001", "A/A_0002", "B/B_0001", "B/B_0002"):
+            archive.writestr(f"lfw/{name}.jpg", b"")
+    crops = np.random.default_rng(0).integers(0, 256, (4, 112, 112, 3), np.uint8)
+    np.savez(tmp_path / "crops.npz", crops=crops, found=np.ones(4, bool))
+    out = run(
+        *("lfw", tmp_path / "lfw.zip", "--crops", tmp_path / "crops.npz", "--model", tiny),
+        *("--model", other, "--plots", tmp_path / "plots", "--worst", tmp_path / "worst"),
+    )
+    assert "| figure | tiny | other |" in out
+    assert re.search(r"\| accuracy \| [\d.]+ \[[\d.]+, [\d.]+\] \|", out)
+    drawn = {path.name: path.read_bytes()[:4] for path in (tmp_path / "plots").iterdir()}
+    kinds = ("roc", "det", "scores", "cost")
+    assert drawn == dict.fromkeys([f"lfw-{kind}.png" for kind in kinds], PNG)
+    assert {path.name for path in (tmp_path / "worst").iterdir()} == {
+        *(".gitignore", "missed.png", "confused.png")
+    }
+
+
+def test_false_matches_are_told_by_the_labels_a_pack_has(run, tmp_path):
+    pack = write_pack(tmp_path / "plain.npz", people=10, each=4)
+    with np.load(pack) as arrays:
+        np.savez(pack, **arrays, sex=np.arange(40, dtype=np.int8) % 3 - 1)
+    tiny = write_tiny_model(tmp_path / "tiny.onnx")
+    figures = json.loads(run("strangers", pack, "--model", tiny, "--json"))
+    assert set(figures) == {"embedder", "by_sex"}
+    groups = figures["by_sex"]["groups"]
+    assert {label: row["crops"] for label, row in groups.items()} == {"male": 13, "female": 13}
