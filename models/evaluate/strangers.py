@@ -14,7 +14,7 @@ from models import metrics
 from models.evaluate.embedders import Floats
 
 FAR = 1e-3
-# Teacher's cosine. On identify.npz 80 % of the pairs of one person reach it, and 1 in 12,000 of two.
+# Teacher's cosine: on identify.npz 80 % of one person's pairs reach it, and 1 in 12,000 of two.
 ONE_PERSON = 0.4
 MOST = 6000  # crops: all pairs of them are held in memory
 
