@@ -14,11 +14,12 @@ PORT  ?= 8000
 DATA  ?= data
 MARKS ?= not slow
 ARGS  ?=
+IMAGE ?= face
 
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test test-slow lint format clean
+.PHONY: help serve demo test test-slow lint format clean image verify-image lock sbom licences
 
 help:
 	@echo "make serve      the service on http://$(HOST):$(PORT), data in ./$(DATA)  (HOST, PORT, DATA)"
@@ -27,6 +28,11 @@ help:
 	@echo "make test-slow  the tests that take minutes"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     let ruff write the format"
+	@echo "make image      the container image with Docker  (IMAGE, PLATFORMS, PUSH)"
+	@echo "make verify-image  build it without Docker and use it as a newcomer would; needs root"
+	@echo "make lock       resolve what the images are made of anew: docker/requirements*.txt"
+	@echo "make licences   docs/licences.md, of all that is in the image"
+	@echo "make sbom       dist/sbom.cdx.json, likewise, for tools"
 	@echo "make clean      remove .venv, caches and build output; ./$(DATA) stays"
 
 serve: $(VENV)/run.stamp
@@ -51,6 +57,30 @@ format: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+image:
+	docker build --tag $(IMAGE) $(if $(PLATFORMS),--platform $(PLATFORMS)) $(if $(PUSH),--push) .
+
+verify-image:
+	docker/verify.sh
+
+# Every pin with the hashes of all its files, so amd64 and arm64 alike.
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate \
+  --python-version 3.11 --extra heic --extra milvus --extra postgres \
+  --override docker/overrides.txt pyproject.toml docker/requirements.in
+
+lock: $(VENV)/release.stamp
+	$(LOCK) --universal --output-file docker/requirements.txt
+	$(LOCK) --python-platform x86_64-manylinux_2_28 --override docker/overrides-gpu.txt \
+	  docker/requirements-gpu.in --output-file docker/requirements-gpu.txt
+
+licences: $(VENV)/image.stamp
+	@$(BIN)/python docker/licences.py $(VENV)/image > docs/licences.md
+
+sbom: $(VENV)/image.stamp
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file dist/sbom.cdx.json $(VENV)/image
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-out
 	find app models scsc tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -65,6 +95,16 @@ $(VENV)/dev.stamp: pyproject.toml $(VENV)/made.stamp
 	@echo "Installing what tests and training need into $(VENV); the first time takes some minutes"
 	@$(PIP) -e '.[dev]'
 	@touch $(VENV)/run.stamp $@
+
+$(VENV)/release.stamp: pyproject.toml $(VENV)/made.stamp
+	@$(PIP) -e '.[release]'
+	@touch $@
+
+# What the image has, here.
+$(VENV)/image.stamp: docker/requirements.txt $(VENV)/release.stamp
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/image
+	@$(BIN)/uv pip sync --quiet --python $(VENV)/image --require-hashes docker/requirements.txt
+	@touch $@
 
 # The first interpreter that is new enough and can make an environment; PYTHON=... names another.
 $(VENV)/made.stamp:
