@@ -155,7 +155,12 @@ def _log_causes(request_id: str, error: errors.FaceError) -> None:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.FaceError | HTTPException)
-    return refused(request.state.request_id, error)
+    answer = refused(request.state.request_id, error)
+    if answer.status_code == 405 and "route" in request.scope:
+        # The router names the methods of one operation only, of several on the path.
+        operations = request.app.openapi()["paths"].get(request.scope["route"].path, {})
+        answer.headers["allow"] = ", ".join(sorted(method.upper() for method in operations))
+    return answer
 
 
 def _validation_error(request: Request, error: Exception) -> Response:

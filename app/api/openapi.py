@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.api.callers import OPEN_PATHS
 from app.api.handlers import CODES, MEDIA_TYPE
 from app.api.options import Options
 from app.api.roles import needed
@@ -30,8 +31,9 @@ def body(model: type[Options], example: dict[str, Any], *, required: bool = True
     properties, needed = options.get("properties", {}), options.get("required", [])
     file = {"type": "string", "contentMediaType": "application/octet-stream"}
     text = {"type": "string", "contentEncoding": "base64"}
-    form = _schema(properties, needed, {"type": "array", "items": file})
-    texts = _schema(properties, needed, {"anyOf": [text, {"type": "array", "items": text}]})
+    some = {"type": "array", "minItems": 1}
+    form = _schema(properties, needed, {**some, "items": file})
+    texts = _schema(properties, needed, {"anyOf": [text, {**some, "items": text}]})
     return {
         "requestBody": {
             "required": required,
@@ -73,12 +75,12 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas[model.__name__] = schema
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for path in document["paths"].values():
-        for operation in path.values():
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = _problem_response()
             role = needed(operation["operationId"])
-            operation["security"] = [{"key": []}]
+            operation["security"] = [] if path in OPEN_PATHS else [{"key": []}]
             operation["description"] = f"{operation.get('description', '')}\n\nRole: `{role}`."
     document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     return document

@@ -15,31 +15,37 @@ def _parsed(value: Any) -> Any:
     if isinstance(value, str):
         try:
             return json.loads(value)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise ValueError("the text is not JSON") from exc
     return value
 
 
+def _no_truth(value: Any) -> Any:
+    """JSON's true and false would count as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")
+    return value
+
+
+Number = BeforeValidator(_no_truth)
 Threshold = Annotated[
     float | None,
+    Number,
     Field(
         ge=-1, le=1, description="least cosine of a match; else the collection's, else the card's"
     ),
 ]
 CollectionName = Annotated[str, Field(examples=[DEFAULT_COLLECTION])]
+# The lengths are of the inner type: of a null there is none to check.
 Metadata = Annotated[
-    dict[str, str] | None,
+    Annotated[dict[str, str], Field(max_length=64)] | None,
     BeforeValidator(_parsed),
-    Field(max_length=64, description="your own facts, text to text; in a form as JSON text"),
+    Field(description="your own facts, text to text; in a form as JSON text"),
 ]
 Embeddings = Annotated[
-    list[list[float] | str] | None,
+    Annotated[list[list[float] | str], Field(min_length=1, max_length=MAX_EMBEDDINGS)] | None,
     BeforeValidator(_parsed),
-    Field(
-        min_length=1,
-        max_length=MAX_EMBEDDINGS,
-        description="in place of pictures: lists of numbers, or base64 of little-endian float32",
-    ),
+    Field(description="in place of pictures: lists of numbers, or base64 of little-endian float32"),
 ]
 EmbeddingsContract = Annotated[
     str | None,
@@ -58,10 +64,12 @@ class Options(BaseModel):
 
 class DetectOptions(Options):
     min_score: Annotated[
-        float | None, Field(ge=0, le=1, description="least score of a face; else the setting's")
+        float | None,
+        Number,
+        Field(ge=0, le=1, description="least score of a face; else the setting's"),
     ] = None
     max_faces: Annotated[
-        int | None, Field(ge=1, description="best faces of each picture; else all")
+        int | None, Number, Field(ge=1, description="best faces of each picture; else all")
     ] = None
 
 
@@ -93,7 +101,9 @@ class VerifyOptions(Options):
 
 class IdentifyOptions(Options):
     collection: CollectionName = DEFAULT_COLLECTION
-    top_k: Annotated[int, Field(ge=1, le=100, description="ranked people for each face")] = 5
+    top_k: Annotated[
+        int, Number, Field(ge=1, le=100, description="ranked people for each face")
+    ] = 5
     threshold: Threshold = None
     faces: PictureFaces = "all"
     embeddings: Embeddings = None

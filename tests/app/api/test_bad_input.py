@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -120,6 +121,38 @@ def test_a_malformed_body_names_its_field(http, stored, body, named):
     answer = http.post("/enroll", content=body, headers={"content-type": "application/json"})
     assert named in refused(answer, 400, "bad_request")["detail"]
     assert stored() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [
+        ("/enroll", {"person": "ada", "metadata": "[" * 100_000}),
+        ("/enroll", {"person": "ada", "metadata": "null "}),
+        ("/identify", {"embeddings": "[" * 100_000}),
+        ("/identify", {"embeddings": "null"}),
+        ("/identify", {"top_k": "9" * 5000}),
+        ("/detect", {"min_score": "nan"}),
+    ],
+)
+def test_a_form_field_that_is_made_to_hurt(http, path, options):
+    """A null stands for nothing given, and then it is the picture that is at fault."""
+    answer = http.post(path, data=options, files={"image": b"no picture"})
+    assert answer.status_code in {400, 415, 422}
+    assert {*options, "image", "face"} & set(re.split(r"\W+", answer.text))
+
+
+@pytest.mark.parametrize(
+    ("path", "option"),
+    [("/detect", "min_score"), ("/detect", "max_faces"), ("/identify", "top_k")],
+)
+def test_a_truth_value_is_no_number(http, path, option):
+    answer = http.post(path, json={"image": "", option: True})
+    assert option in refused(answer, 400, "bad_request")["detail"]
+
+
+def test_a_refused_method_names_all_that_are_offered(http):
+    assert http.options("/collections").headers["allow"] == "GET, POST"
+    assert http.put("/collections/default/people/ada").headers["allow"] == "DELETE, GET, PATCH"
 
 
 def test_too_many_pictures_in_a_form(http):
