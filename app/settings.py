@@ -47,7 +47,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     # Where it keeps people and where it searches, if not in data_dir and in memory; see wiring.
-    index: Literal["auto", "milvus"] = "auto"
+    index: Literal["auto", "exact", "int8", "signs", "milvus"] = "auto"
+    recall: Annotated[float, Field(gt=0, le=1)] = 0.999  # of the best face, in large collections
     database_url: SecretStr | None = None  # postgresql+psycopg://USER:PASSWORD@HOST/NAME
     milvus_uri: str | None = None  # http://HOST:19530/DATABASE
     milvus_token: SecretStr | None = None  # USER:PASSWORD

@@ -20,9 +20,10 @@ from app.entities import Contract
 from app.errors import SettingsError
 from app.gallery import Gallery, ServedModel
 from app.gallery.keyring import Keyring
+from app.gallery.originals import originals_of
 from app.gallery.shared import Watch
 from app.index.base import Index
-from app.index.flat import FlatIndex
+from app.index.local import Kind, LocalIndex
 from app.index.milvus import MilvusIndex
 from app.pipeline.analyze import Analyzer
 from app.pipeline.embed import Embedder
@@ -84,7 +85,13 @@ def build_gallery(settings: Settings, analyzer: Analyzer) -> Gallery:
             opened.callback(lock.release)
             store = Store(sqlite_url(settings.database), encryption(settings))
             opened.callback(store.close)
-            index = FlatIndex(threads=settings.threads or available_cpus())
+            index = LocalIndex(
+                originals_of(store),
+                folder=settings.data_dir,
+                kind=_local_kind(settings),
+                recall=settings.recall,
+                threads=settings.threads or available_cpus(),
+            )
             gallery = _LockedGallery(
                 store, index, analyzer.contract, threshold, keep, previous, lock
             )
@@ -186,6 +193,11 @@ class FolderLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _local_kind(settings: Settings) -> Kind:
+    assert settings.index != "milvus"  # that is shared
+    return settings.index
 
 
 @dataclass(frozen=True)

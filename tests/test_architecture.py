@@ -13,7 +13,7 @@ PACKAGES = ("scsc", "models", "app")  # the right may import the left
 MAX_LINES = 400
 
 # Inside app: a part (a file or a folder) -> the parts it may import. A new part needs a row.
-BASE = {"errors", "entities", "settings", "metrics", "cpu", "names", "actor"}
+BASE = {"errors", "entities", "settings", "metrics", "cpu", "names", "actor", "batching"}
 ENGINE = {"sessions"}  # how the engine is opened, for those that run networks
 ADAPTERS = {"runtime", "index", "store", "detectors"}  # blind to one another
 SERVICE = BASE | {"wiring", "main"}
@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "actor": set(),
     "names": {"errors"},
     "metrics": set(),
+    "batching": {"errors"},
     "settings": {"errors"},
     "sessions": BASE,
     **dict.fromkeys(ADAPTERS, BASE | ENGINE),
@@ -35,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "main": BASE | {"pipeline", "gallery", "api", "wiring"},
     "client": BASE | {"api"},  # parses with the schemas
     "commands": SERVICE | {"archive", "pipeline", "gallery", "api", "client"},
-    "bench": SERVICE,
+    "bench": SERVICE | {"client", "commands"},
     "cli": SERVICE | {"commands"},
 }
 
@@ -52,7 +53,7 @@ BAD_NAMES = {
 HEAVY_AT_START = ("torch", "insightface", "skimage", "matplotlib")
 HEAVY_FOR_HELP = (*HEAVY_AT_START, "numpy", "cv2", "onnxruntime", "faiss", "fastapi", "sqlalchemy")
 
-READS_ENVIRONMENT = {"app/settings.py", "app/commands/options.py"}
+READS_ENVIRONMENT = {"app/__init__.py", "app/settings.py", "app/commands/options.py"}
 
 
 def sources(*folders: str) -> list[Path]:

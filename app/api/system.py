@@ -30,8 +30,10 @@ async def live() -> Health:
 
 @router.get("/health/ready")
 def ready(services: ServicesDep) -> Health:
-    """The store answers too; else 503. The networks were tried when the service started."""
+    """The store answers too, and people can be found; else 503, which says how far the search index
+    is. The networks were tried when the service started."""
     services.gallery.people(DEFAULT_COLLECTION, limit=1)
+    services.gallery.require_ready()
     return Health(status="ok")
 
 

@@ -47,7 +47,8 @@ class Changes:
             yield
 
     def catch_up(self) -> None:
-        """Make good what the index missed, if anything."""
+        """Make good what the index missed, if anything. Unavailable while it is being made."""
+        self._projection.require_ready()
         if self._projection.behind:
             self.follow()
 

@@ -33,7 +33,7 @@ from app.gallery.lookups import checked_face, collection_of, known_person, perso
 from app.gallery.once import KEEP_REPLIES, Mark, answered, remember
 from app.gallery.pages import Page, checked_limit, checked_search, cursor_after, place_of
 from app.gallery.projection import index_name
-from app.gallery.ranking import decide, rank_people
+from app.gallery.ranking import Ranking, decide
 from app.gallery.reembed_job import ReembedJobs
 from app.gallery.retention import Retention
 from app.gallery.served import ServedModel, ServedModels, agreed
@@ -64,15 +64,14 @@ class Gallery:
         keep_replies: timedelta = KEEP_REPLIES,
         previous: ServedModel | None = None,
     ) -> None:
-        self._store = store
-        self._index = index
+        self._store, self._index = store, index
         self._contract = contract
         self._models = ServedModels(ServedModel(contract, default_threshold), previous)
         self._projection = projection_of(store, index, self._models)
         self._changes = Changes(store, self._projection)
         self.reembed = ReembedJobs(store, index, self._models, self._changes)
         self.retention = Retention(store, self._changes)
-        self._keep_replies = keep_replies
+        self._keep_replies, self._ranking = keep_replies, Ranking(store, index)
         self.audit, self.keys = AuditLog(store), Keyring(store)
         with self._changes.begin() as connection:
             if collection_rows.find(connection, DEFAULT_COLLECTION) is None:
@@ -84,10 +83,16 @@ class Gallery:
         with self._changes.none():
             self._projection.reconcile()
 
+    def require_ready(self) -> None:
+        """Raises Unavailable where nobody can be found now, and says how far the index is."""
+        self._changes.catch_up()
+
     def close(self) -> None:
         """May be called twice."""
         self.retention.close()
         self.reembed.close()
+        self._projection.close()
+        self._ranking.close()
         with self._changes.none():
             # The store first: a search under way then fails, where an emptied index would have it
             # answer that nobody is known.
@@ -96,6 +101,7 @@ class Gallery:
 
     def inspect(self, *, repair: bool = False) -> list[Finding]:
         """Whether store and index are whole and agree. Changes wait meanwhile, searches do not."""
+        self._changes.catch_up()
         with self._changes.none():
             inspection = Inspection(self._store, self._index, self._models, self._projection)
             return inspection.run(repair=repair)
@@ -351,7 +357,7 @@ class Gallery:
         limit = model.limit(row, threshold)
         # Two at least: the margin is measured against the second person.
         wanted, name = max(top_k, 2), index_name(row.key, model.contract.id)
-        rankings = rank_people(self._index, name, probes, wanted, self._owners_of)
+        rankings = self._ranking.rank(name, probes, wanted)
         if self._models.several:
             self._require_unmoved(row)
         answers = [decide(ranking, top_k, limit) for ranking in rankings]
@@ -392,7 +398,3 @@ class Gallery:
             now = collection_rows.contracts(connection, [row.key]).get(row.key)
         if now != row.entity.contract:
             raise ContractMismatch(f"the collection {row.entity.name!r} went to another model")
-
-    def _owners_of(self, face_ids: Sequence[int]) -> Mapping[int, person_rows.Owner]:
-        with self._store.read() as connection:
-            return person_rows.owners(connection, face_ids)

@@ -29,6 +29,12 @@ def index_name(collection_key: int, contract: str) -> str:
     return f"c{collection_key}_{contract}"
 
 
+def parts_of(name: str) -> tuple[int, str]:
+    """Of such a name the collection's key and the contract."""
+    key, _, contract = name.removeprefix("c").partition("_")
+    return int(key), contract
+
+
 def stored_vectors(store: Store, key: int) -> Iterator[Vectors]:
     """All vectors of a collection, in the order of their ids, a chunk at a time."""
     last = 0
@@ -61,6 +67,12 @@ class Projection:
                 stored = face_rows.count(connection, key)
             if self._index.count(name) != stored:
                 self.rebuild(key, name)
+
+    def require_ready(self) -> None:
+        """Raises Unavailable, with how far it is, while the index is being made."""
+
+    def close(self) -> None:
+        """May be called twice."""
 
     def follow(self) -> None:
         """Follow the journal to its end."""

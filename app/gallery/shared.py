@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 from app.errors import FaceError
 from app.gallery.changes import Changes
 from app.gallery.projection import CHUNK, ENTRIES, Projection
+from app.gallery.saved import SavedProjection
 from app.gallery.served import ServedModels
-from app.index.base import Index, SharedIndex
+from app.index.base import Index, SavedIndex, SharedIndex
 from app.store import face_rows, journal
 from app.store.store import Store
 
@@ -30,6 +31,8 @@ log = logging.getLogger("face.index")
 def projection_of(store: Store, index: Index, models: ServedModels) -> Projection:
     if isinstance(index, SharedIndex):
         return SharedProjection(store, index, models)
+    if isinstance(index, SavedIndex):
+        return SavedProjection(store, index, models)
     return Projection(store, index, models)
 
 

@@ -33,6 +33,7 @@ LEAST_CANDIDATES = 1000  # rows whose codes are compared
 ALL = 4  # where more than one in so many rows is a candidate, all codes are compared instead
 LEAST_PART = 16_384  # rows worth a thread
 AT_ONCE = 32  # queries
+ROWS_AT_ONCE = 16_384  # float32 vectors that they are compared with
 
 Places = npt.NDArray[np.int64]
 
@@ -73,8 +74,9 @@ class CompactIndex:
         ids = np.full((len(queries), k), -1, np.int64)
         held = self._collections.get(collection)
         if held is not None and k > 0:
-            for start in range(0, len(queries), AT_ONCE):
-                some = slice(start, start + AT_ONCE)
+            step = max(1, min(AT_ONCE, ROWS_AT_ONCE // (k + SPARE)))
+            for start in range(0, len(queries), step):
+                some = slice(start, start + step)
                 near = self._near(held, queries[some], k)
                 self._rank(collection, queries[some], near, scores[some], ids[some])
         return scores, ids

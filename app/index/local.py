@@ -1,4 +1,4 @@
-"""The index in this process: each collection in the kind that its size and the asked recall call for."""
+"""The index in this process: each collection in the kind that its size and recall call for."""
 
 from collections.abc import Sequence
 from pathlib import Path

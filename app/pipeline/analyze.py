@@ -10,11 +10,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from app.batching import MicroBatcher
 from app.detectors.base import Detector
 from app.entities import Contract, Face, Floats, Image
 from app.errors import NoFace, SeveralFaces
 from app.pipeline.align import CROP_SIZE, TEMPLATE, align_face
-from app.pipeline.batching import MicroBatcher
 from app.pipeline.embed import Embedder
 from app.pipeline.quality import QualityRules, measure
 from models.catalog import ModelCard

@@ -92,6 +92,12 @@ def vectors(connection: Connection, face_ids: Iterable[int]) -> Vectors:
     return read_vectors(connection, _vectors().where(faces.c.id.in_(list(face_ids))))
 
 
+def existing(connection: Connection, face_ids: Iterable[int]) -> int:
+    """How many of the ids are still there."""
+    query = select(func.count()).select_from(faces).where(faces.c.id.in_(list(face_ids)))
+    return int(connection.execute(query).scalar_one())
+
+
 def vectors_of_person(connection: Connection, person_key: int) -> Vectors:
     return read_vectors(
         connection, _vectors().where(faces.c.person_id == person_key).order_by(faces.c.id)

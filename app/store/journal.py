@@ -13,6 +13,8 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from app.store.tables import changes, faces
 
+MARKS = 0  # the key of no collection
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -39,6 +41,20 @@ def note_faces_of(connection: Connection, person_key: int) -> None:
 
 def note_collection(connection: Connection, collection_key: int) -> None:
     connection.execute(insert(changes).values(collection_id=collection_key))
+
+
+def mark(connection: Connection, token: int) -> int:
+    """An entry about nothing, by which this place in the journal is known again; its number."""
+    row = insert(changes).values(collection_id=MARKS, face_id=token).returning(changes.c.id)
+    return int(connection.execute(row).scalar_one())
+
+
+def has_mark(connection: Connection, number: int, token: int) -> bool:
+    """Whether it is there, and so all that came after it."""
+    query = select(changes.c.id).where(
+        changes.c.id == number, changes.c.collection_id == MARKS, changes.c.face_id == token
+    )
+    return connection.execute(query).first() is not None
 
 
 def entries(connection: Connection, after: int, limit: int) -> list[Entry]:

@@ -113,6 +113,12 @@ def sample(connection: Connection, ids: Sequence[int]) -> tuple[Vectors, list[by
     ]
 
 
+def vectors(connection: Connection, face_ids: Sequence[int]) -> Vectors:
+    """Those of the ids that have one."""
+    query = select(other_vectors.c.face_id.label("id"), other_vectors.c.embedding)
+    return read_vectors(connection, query.where(other_vectors.c.face_id.in_(face_ids)))
+
+
 def vectors_after(connection: Connection, key: int, after: int, limit: int) -> Vectors:
     """Up to `limit` of them with ids above `after`, by id: one step of a walk over all."""
     query = (

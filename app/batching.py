@@ -62,7 +62,7 @@ class MicroBatcher(Generic[T, R]):
             if len(self._waiting) + len(items) > self._max_queue:
                 self._drop_cancelled()
             if len(self._waiting) + len(items) > self._max_queue:
-                raise Busy("too many faces are waiting for the network; try again shortly")
+                raise Busy("too many are waiting; try again shortly")
             self._waiting.extend(zip(items, futures, strict=True))
             self._changed.notify()
         return futures

@@ -4,7 +4,7 @@ from concurrent.futures import CancelledError
 import pytest
 
 from app.errors import Busy, Unavailable
-from app.pipeline.batching import MicroBatcher
+from app.batching import MicroBatcher
 
 
 class Gate:
