@@ -65,7 +65,7 @@ verify-image:
 
 # Every pin with the hashes of all its files, so amd64 and arm64 alike.
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate \
-  --python-version 3.11 --extra heic --extra milvus --extra postgres \
+  --python-version 3.11 --extra heic --extra milvus --extra otel --extra postgres \
   --override docker/overrides.txt pyproject.toml docker/requirements.in
 
 lock: $(VENV)/release.stamp

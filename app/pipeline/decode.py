@@ -47,7 +47,7 @@ def _avif(file: BytesIO) -> ImageFile:
 
 def _heic(file: BytesIO) -> ImageFile:
     try:
-        from pillow_heif import HeifImageFile  # late: an extra
+        from pi_heif import HeifImageFile  # late: an extra
     except ImportError as exc:
         raise UnsupportedImage(
             "this installation reads no HEIC (the extra `heic`); send JPEG or PNG"

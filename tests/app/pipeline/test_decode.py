@@ -218,7 +218,7 @@ def test_heic_is_read_and_turned_where_its_library_is_installed():
 
 
 def test_heic_without_its_library_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
     with pytest.raises(UnsupportedImage, match="the extra `heic`"):
         decode_image(b"\0\0\0\x18ftypheic" + bytes(32), LIMITS)
 
