@@ -5,7 +5,7 @@
 A round: the service starts in the folder that the kill before it left; everything it holds is held
 against what it had acknowledged; then clients enrol and delete over HTTP until SIGKILL, at a random
 moment. A change whose answer did not arrive may be there as a whole or not at all; sent again under
-its Idempotency-Key it is there once. Whoever was deleted stays deleted, and what a search finds is
+its Idempotency-Key it is there once. Each change has its line in the audit log. Whoever was deleted stays deleted, and what a search finds is
 what the store lists.
 """
 
@@ -48,6 +48,9 @@ class Trial:
         self._environment = environment_in(folder)
         self._known: dict[str, Known] = {}
         self._gone: list[set[int]] = []  # per round, seeds of deleted faces
+        self._changed: Counter[str] = Counter()  # person -> changes that were carried out
+        self._logged: Counter[str] = Counter()  # person -> their lines in the audit log
+        self._log_read = 0  # number of the last line
         self._seeds = iter(range(1, 10**9))
         self._one_at_a_time = threading.Lock()
 
@@ -94,7 +97,7 @@ class Trial:
                     request = self._next(known, chance)
                 known.unanswered = request
                 try:
-                    answer = _send(http, request)
+                    answer = send(http, request)
                 except httpx.HTTPError:
                     return
                 self._note(known, request, answer)
@@ -121,6 +124,7 @@ class Trial:
             if not answer.is_success:
                 self.faults.append(f"{request.method} {request.path}: {answer.text}")
                 return
+            self._changed[known.person] += 1
         if request.path.endswith("/faces"):
             new = sorted((request.after or frozenset()) - (known.faces or frozenset()))
             accepted = [each["face"]["id"] for each in answer.json()["accepted"]]
@@ -150,11 +154,25 @@ class Trial:
                 )
                 if request is not None:
                     self._send_again(http, known, request, done)
+            self._compare_log(http)
         self.faults += [f"{person}: nobody enrolled this one" for person in listed]
         self.counts["faces compared"] += len(found)
         self._gone.append({seed for known in self._known.values() for seed in known.gone})
         for known in self._known.values():
             known.gone.clear()
+
+    def _compare_log(self, http: httpx.Client) -> None:
+        """Every change that was carried out has its line in the audit log, and no other has."""
+        while lines := http.get("/audit", params={"after": self._log_read}).json()["items"]:
+            changes = [line for line in lines if line["action"] != "identify"]
+            self._logged.update(person for line in changes for person in line["people"])
+            self._log_read = lines[-1]["seq"]
+        for person in self._changed.keys() | self._logged.keys():
+            if self._changed[person] != self._logged[person]:
+                self.faults.append(f"{person}: a change without its line in the audit log")
+        if not http.get("/audit/verify").json()["ok"]:
+            self.faults.append("the audit log is broken")
+        self.counts["changes in the audit log"] = self._logged.total()
 
     def _settle(self, known: Known, found: Faces, numbers: Mapping[int, int]) -> bool:
         """Whether the change that was not answered is there."""
@@ -164,12 +182,13 @@ class Trial:
             self.counts[kind] += 1
             self.faults.append(f"{known.person}: {kind}: {known.faces} became {found}")
         done = known.unanswered is not None and found == known.unanswered.after
+        self._changed[known.person] += done
         known.settle(found)
         known.numbers = dict(numbers)
         return done
 
     def _send_again(self, http: httpx.Client, known: Known, request: Request, done: bool) -> None:
-        answer = _send(http, request)
+        answer = send(http, request)
         if answer.headers.get("idempotency-replayed", "false") != str(done).lower():
             self.faults.append(f"{known.person}: {request.method} done twice, or never")
         self.counts["sent again, were done" if done else "sent again, were not done"] += 1
@@ -179,7 +198,7 @@ class Trial:
             self.faults.append(f"{request.method} {request.path}: {answer.text}")
 
 
-def _send(http: httpx.Client, request: Request) -> httpx.Response:
+def send(http: httpx.Client, request: Request) -> httpx.Response:
     headers = {"idempotency-key": request.key}
     return http.request(request.method, request.path, json=request.body, headers=headers)
 

@@ -45,6 +45,9 @@ class UtcDateTime(TypeDecorator[datetime]):
 # 64 bits everywhere; SQLite counts up by itself only what is called INTEGER, which has them.
 Key = BigInteger().with_variant(Integer(), "sqlite")
 
+# In the order of its code points everywhere; PostgreSQL would follow the database's language.
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -58,7 +61,7 @@ collections = Table(
     "collections",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", Name, nullable=False, unique=True),
     Column("contract", Text, nullable=False),  # Contract.id of every vector in it
     Column("model", Text, nullable=False),  # Contract.model, to name it in a sentence
     Column("dim", Integer, nullable=False),
@@ -75,7 +78,7 @@ people = Table(
     metadata,
     Column("id", Key, primary_key=True),
     Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
-    Column("person", Text, nullable=False),  # the caller's id
+    Column("person", Name, nullable=False),  # the caller's id
     Column("name", Text, nullable=False),
     # Id and name, case-folded: LIKE alone ignores the case of ASCII letters only.
     Column("folded", Text, nullable=False),

@@ -22,7 +22,7 @@ class Milvus:
                 raise Missing(f"the Python package {module} is not installed")
         self.data = folder / "milvus"
         self._log = (folder / "milvus.log").open("ab")
-        self._port = _free_port()
+        self._port = free_port()
         self._numbers = count(1)
         self.start()
 
@@ -74,7 +74,7 @@ def milvus(folder: Path) -> Iterator[Milvus]:
         made.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 

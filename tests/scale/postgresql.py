@@ -43,10 +43,10 @@ class Cluster:
         )
         self._wait()
 
-    def new_database(self) -> str:
+    def new_database(self, options: str = "") -> str:
         """Its URL."""
         name = f"faces{next(self._numbers)}"
-        self.sql(f"CREATE DATABASE {name}")
+        self.sql(f"CREATE DATABASE {name} {options}")
         return f"postgresql+psycopg://{OWNER}@/{name}?host={self._folder}"
 
     def sql(self, *statements: str, database: str = "postgres") -> str:

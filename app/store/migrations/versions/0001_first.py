@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -22,7 +23,7 @@ def _collections() -> None:
     op.create_table(
         "collections",
         sa.Column("id", KEY, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", NAME, nullable=False),
         sa.Column("contract", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("dim", sa.Integer(), nullable=False),
@@ -41,7 +42,7 @@ def _people() -> None:
         "people",
         sa.Column("id", KEY, nullable=False),
         sa.Column("collection_id", KEY, nullable=False),
-        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("person", NAME, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("folded", sa.Text(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
