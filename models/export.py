@@ -4,7 +4,8 @@
 
 Reads a released checkpoint or the checkpoint of a run (then its averaged weights). What is written
 is the fused form (scsc/fuse.py), what it is held against is the trained one. The file takes "crops"
-(N, 3, 112, 112) float32 and gives "embedding" (N, dim), not yet of unit length.
+(N, 3, 112, 112) float32 and gives "embedding" (N, dim), not yet of unit length. Its int8 and bf16
+forms are made from it by models/quantize.py.
 """
 
 import argparse

@@ -52,17 +52,21 @@ def measure(
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown of rows with "name" and "latency": milliseconds per face, and ratios to the rest."""
+    """Markdown of rows with "name" and "latency": per face, ratios of wall time / of CPU time."""
     names = [row["name"] for row in rows]
     lines = [
-        "| engine | batch | network | ms | " + " | ".join(f"of {name}" for name in names) + " |",
-        "| --- " * (4 + len(names)) + "|",
+        "| engine | batch | network | ms | CPU ms | "
+        + " | ".join(f"of {name}" for name in names)
+        + " |",
+        "| --- " * (5 + len(names)) + "|",
     ]
     for engine in rows[0]["latency"]:
         for batch in rows[0]["latency"][engine]:
             for row in rows:
                 time = row["latency"][engine][batch]
-                ratios = [time["of"][n]["wall"] if n in time["of"] else 1 for n in names]
-                shown = " | ".join(f"{ratio:.2f}" for ratio in ratios)
-                lines.append(f"| {engine} | {batch} | {row['name']} | {time['ms']:.2f} | {shown} |")
+                itself = {row["name"]: {"wall": 1.0, "cpu": 1.0}}
+                ratios = [(time["of"] | itself)[name] for name in names]
+                cells = [engine, batch, row["name"], f"{time['ms']:.2f}", f"{time['cpu_ms']:.2f}"]
+                cells += [f"{ratio['wall']:.2f} / {ratio['cpu']:.2f}" for ratio in ratios]
+                lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -180,11 +180,13 @@ def variants_table(sources: Sources) -> str:
             for key in ("rank1", "fnir_at_fpir_0.01")
         ]
         ratios = [
-            f"{times[stem][engine][batch]['ms'] / base_times[batch]['ms']:.2f}"
+            f"{times[stem][engine][batch][kind] / base_times[batch][kind]:.2f}"
             for batch in ("1", "16")
+            for kind in ("ms", "cpu_ms")
         ]
-        cells = " | ".join([f"{sizes[stem]:.1f} MB", *shown, *ratios])
-        lines.append(f"| {stem} | {engine} | {cells} |")
+        cells = [f"{sizes[stem]:.1f} MB", *shown]
+        cells += [" / ".join(ratios[:2]), " / ".join(ratios[2:])]
+        lines.append(f"| {stem} | {engine} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

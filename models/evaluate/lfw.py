@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from models import metrics
 from models.evaluate.embedders import Embed
@@ -59,7 +60,7 @@ def lfw(pairs: Pairs, embed: Embed) -> Result:
 
 
 def _intervals(
-    pairs: Pairs, scores: metrics.Scores, fold: "np.ndarray[Any, np.dtype[np.int64]]"
+    pairs: Pairs, scores: metrics.Scores, fold: npt.NDArray[np.int64]
 ) -> list[tuple[float, float]]:
     """Of the accuracy and of the TAR at each FAR."""
     same = pairs.same

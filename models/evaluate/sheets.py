@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.evaluate.faces import Pairs
 from models.evaluate.lfw import Result
@@ -33,9 +34,7 @@ def write_worst(pairs: Pairs, result: Result, folder: Path) -> list[Path]:
     return written
 
 
-def _tile(
-    pairs: Pairs, pair: int, score: float
-) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+def _tile(pairs: Pairs, pair: int, score: float) -> npt.NDArray[np.uint8]:
     crops = pairs.crops.crops
     both = np.hstack([crops[pairs.left[pair]], crops[pairs.right[pair]]])
     tile = np.full((len(both) + CAPTION, both.shape[1] + 8, 3), 255, np.uint8)

@@ -17,5 +17,5 @@ def test_files_are_timed_by_every_engine_and_batch_and_held_against_each_other(t
             assert there_and_back == pytest.approx(1, rel=0.02)
     rows = [{"name": name, "latency": times[name]} for name in times]
     lines = latency.table(rows).splitlines()
-    assert lines[0] == "| engine | batch | network | ms | of one | of other |"
+    assert lines[0] == "| engine | batch | network | ms | CPU ms | of one | of other |"
     assert len(lines) == 2 + 3 * 2 * 2
