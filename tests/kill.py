@@ -5,8 +5,8 @@
 A round: the service starts in the folder that the kill before it left; everything it holds is held
 against what it had acknowledged; then clients enrol and delete over HTTP until SIGKILL, at a random
 moment. A change whose answer did not arrive may be there as a whole or not at all; sent again under
-its Idempotency-Key it is there once. Each change has its line in the audit log. Whoever was deleted stays deleted, and what a search finds is
-what the store lists.
+its Idempotency-Key it is there once. Each change has its line in the audit log. Whoever was deleted
+stays deleted, and what a search finds is what the store lists.
 """
 
 import argparse
@@ -160,6 +160,10 @@ class Trial:
         self._gone.append({seed for known in self._known.values() for seed in known.gone})
         for known in self._known.values():
             known.gone.clear()
+
+    def read_log_anew(self) -> None:
+        self._logged.clear()
+        self._log_read = 0
 
     def _compare_log(self, http: httpx.Client) -> None:
         """Every change that was carried out has its line in the audit log, and no other has."""

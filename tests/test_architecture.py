@@ -13,7 +13,7 @@ PACKAGES = ("scsc", "models", "app")  # the right may import the left
 MAX_LINES = 400
 
 # Inside app: a part (a file or a folder) -> the parts it may import. A new part needs a row.
-BASE = {"errors", "entities", "settings", "metrics", "cpu", "names", "actor", "batching"}
+BASE = {"errors", "entities", "settings", "metrics", "cpu", "names", "actor", "batching", "tracing"}
 ENGINE = {"sessions"}  # how the engine is opened, for those that run networks
 ADAPTERS = {"runtime", "index", "store", "detectors"}  # blind to one another
 SERVICE = BASE | {"wiring", "main"}
@@ -23,7 +23,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cpu": set(),
     "actor": set(),
     "names": {"errors"},
-    "metrics": set(),
+    "metrics": {"tracing"},
+    "tracing": set(),
+    "logs": set(),
     "batching": {"errors"},
     "settings": {"errors"},
     "sessions": BASE,
@@ -33,10 +35,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gallery": BASE | {"index", "store", "archive"},
     "api": BASE | {"pipeline", "gallery"},  # asks the gallery, never a back-end
     "wiring": BASE | ADAPTERS | {"pipeline", "gallery"},  # the only one to name back-ends
-    "main": BASE | {"pipeline", "gallery", "api", "wiring"},
+    "main": BASE | {"logs", "pipeline", "gallery", "api", "wiring"},
     "client": BASE | {"api"},  # parses with the schemas
     "commands": SERVICE | {"archive", "pipeline", "gallery", "api", "client"},
-    "bench": SERVICE | {"client", "commands"},
+    "bench": SERVICE | {"client", "commands", "gallery", "index", "store"},
     "cli": SERVICE | {"commands"},
 }
 

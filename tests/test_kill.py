@@ -26,3 +26,16 @@ def test_a_loss_is_seen(tmp_path: Path, table: str, key: str):
         database.execute(f"DELETE FROM {table} WHERE id = (SELECT max({key}) FROM faces)")
     trial.run(rounds=0)
     assert trial.counts["lost"] == 1
+
+
+def test_a_change_without_its_line_in_the_log_is_seen(tmp_path: Path):
+    trial = Trial(tmp_path, seed=5, least=20)
+    trial.run(rounds=1)
+    with closing(sqlite3.connect(tmp_path / "data" / "face.db")) as database, database:
+        database.execute("DROP TRIGGER audit_no_delete")
+        database.execute(
+            "DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit WHERE action != 'identify')"
+        )
+    trial.read_log_anew()
+    trial.run(rounds=0)
+    assert any("without its line" in fault for fault in trial.faults)

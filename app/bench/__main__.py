@@ -1,7 +1,9 @@
 """`python -m app.bench NAME`: what is measured of the service."""
 
 import json
-from typing import Annotated
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,6 +30,45 @@ def start(
     else:
         for name, value in figures.items():
             typer.echo(f"{name:20} {value}")
+
+
+@cli.command()
+def overload(
+    seconds: Annotated[float, typer.Option(help="How long the overload lasts.")] = 60,
+    times: Annotated[float, typer.Option(help="Times the capacity.")] = 10,
+    slow: Annotated[int, typer.Option(help="Slow senders beside it.")] = 100,
+    calm: Annotated[float, typer.Option(help="How long the capacity is measured.")] = 20,
+) -> None:
+    """Many times the capacity: who is served, how fast, and what becomes of the service. JSON."""
+    from app.bench.overload import measure
+
+    typer.echo(json.dumps(asdict(measure(seconds, times, slow, calm)), indent=2))
+
+
+@cli.command()
+def gallery(
+    faces: Annotated[int, typer.Option(min=1000, help="How many, four of each person.")] = 100_000,
+    dim: Annotated[int, typer.Option(help="Numbers of an embedding.")] = 512,
+    kind: Annotated[
+        Literal["auto", "exact", "int8", "signs"], typer.Option(help="As FACE_INDEX.")
+    ] = "auto",
+    recall: Annotated[float, typer.Option(help="As FACE_RECALL.")] = 0.999,
+    folder: Annotated[
+        Path | None, typer.Option(help="Kept filled there, to be measured again.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Speed, recall and memory of the gallery beside raw FAISS and NumPy."""
+    from app.bench.gallery import run
+
+    told = run(faces, dim, kind, recall, folder)
+    if as_json:
+        typer.echo(json.dumps(told))
+        return
+    for part, figures in told.items():
+        rows = figures.items() if isinstance(figures, dict) else [("", figures)]
+        for name, value in rows:
+            typer.echo(f"{part:18} {name:45} {value}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ START_SECONDS = 90.0
 STOP_SECONDS = 15.0
 LOG_LINES = 15  # shown of a service that did not start
 CHECKOUT = Path(__file__).parents[2]  # where `app` can be imported from
-ADDRESS = re.compile(r"is at (http://\S+)")
+ADDRESS = re.compile(r"is at (https?://\S+)")
 
 
 @contextmanager
