@@ -38,8 +38,6 @@ build() {
     buildah images --quiet "$BASE" > /dev/null 2>&1 || { say "base by debootstrap"; make_base; }
   fi
   say "build from $BASE"
-  buildah rm --all > /dev/null   # of a run that was stopped
-  buildah rmi --prune > /dev/null
   # The certificates of this machine, as its package mirror may be behind a proxy of its own.
   buildah bud --isolation chroot --format docker --build-arg "BASE=$BASE" \
     --volume /etc/ssl/certs:/etc/ssl/certs:ro --tag "$IMAGE" . > "$WORK/build.log" 2>&1 \
