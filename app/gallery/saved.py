@@ -162,9 +162,8 @@ class SavedProjection(Projection):
         """Seconds that it took."""
         began = time.monotonic()
         try:
-            if not self._store.cipher and (
-                self._kept == 0 or self._followed - self._kept >= behind
-            ):
+            stale = self._kept == 0 or self._followed - self._kept >= behind
+            if stale and self._saved.worth_saving() and not self._store.cipher:
                 self._save()
         except (FaceError, OSError) as error:  # a full disk: the next start takes longer
             log.warning("index not saved", extra={"facts": {"error": type(error).__name__}})

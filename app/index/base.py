@@ -59,6 +59,10 @@ class SavedIndex(Index, Protocol):
     The `mark` is the caller's: it says of what moment the file is.
     """
 
+    def worth_saving(self) -> bool:
+        """Whether it holds anything that is not made anew as quickly."""
+        ...
+
     def load(self) -> str | None:
         """Take over what the file holds, and give its mark; None where it is absent or damaged."""
         ...

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import faiss
 import numpy as np
@@ -134,7 +134,8 @@ class CompactIndex:
         places = np.concatenate([part[1] for part in found], axis=1)
         places = np.take_along_axis(places, _largest(scores, wanted), axis=1)
         places = np.unique(places[places >= 0])
-        return rows.ids[places[rows.there[places]]]
+        near: Ids = rows.ids[places[rows.there[places]]]
+        return near
 
     def _rank(self, collection: str, queries: Floats, near: Ids, scores: Floats, ids: Ids) -> None:
         """Fill scores and ids (Q, k) with the best of the `near`, by their float32 vectors."""
@@ -181,6 +182,7 @@ class _Collection:
 
     def signs(self, vectors: Floats) -> Bytes:
         """(N, D) -> (N, directions / 8), a bit for each direction."""
+        assert self._directions is not None
         return np.packbits(vectors @ self._directions > 0, axis=1)
 
     def by_codes(
@@ -192,13 +194,14 @@ class _Collection:
             self.dim, faiss.ScalarQuantizer.QT_8bit_uniform, faiss.METRIC_INNER_PRODUCT
         )
         scan.sq, scan.is_trained, scan.ntotal = self._coder.sq, True, len(codes)
-        scan.codes = faiss.MaybeOwnedVectorUInt8.create_view(
-            faiss.swig_ptr(codes), codes.size, faiss.MaybeOwnedVectorUInt8().owner
-        )
+        view: Any = faiss.MaybeOwnedVectorUInt8  # of our codes, which it neither copies nor owns
+        scan.codes = view.create_view(faiss.swig_ptr(codes), codes.size, view().owner)
         chosen = None
         if rows.gaps:
             there = np.packbits(rows.there[part], bitorder="little")
-            chosen = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(there))
+            selector: Any = faiss.IDSelectorBitmap
+            parameters: Any = faiss.SearchParameters
+            chosen = parameters(sel=selector(there))
         scores, places = scan.search(turned, min(wanted, len(codes)), params=chosen)
         return scores, np.where(places < 0, -1, places + part.start)
 

@@ -49,7 +49,7 @@ def read(folder: Path) -> tuple[str, Saved] | None:
     """The mark and the rows; None where there is no file, or it is not a whole one of ours."""
     (folder / NEXT).unlink(missing_ok=True)  # of a process that was killed
     try:
-        with np.load(folder / FILE, allow_pickle=False) as arrays:
+        with (folder / FILE).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if int(arrays["layout"]) != LAYOUT:
                 return None
             held = {

@@ -74,6 +74,9 @@ class LocalIndex:
         self._exact.close()
         self._compact.close()
 
+    def worth_saving(self) -> bool:
+        return bool(self._compact.collections())
+
     def load(self) -> str | None:
         found = files.read(self._folder)
         if found is None:

@@ -90,7 +90,8 @@ class Table:
         if (
             {name: column.shape for name, column in rows.columns.items()} != shapes
             or any(column.dtype != np.uint8 for column in rows.columns.values())
-            or (rows.ids.dtype, rows.there.dtype) != (np.int64, np.bool_)
+            or rows.ids.dtype != np.int64
+            or rows.there.dtype != np.bool_
             or rows.ids.ndim != 1
             or rows.there.shape != rows.ids.shape
             or bool((rows.ids[1:] <= rows.ids[:-1]).any())
