@@ -34,7 +34,7 @@ from app.errors import SettingsError
 from app.settings import Settings
 from app.wiring import build_analyzer, build_gallery, check_binding, make_first_key
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 BACKLOG = 512
 MAX_CONNECTIONS = 1000  # a process may have 1024 open files by default
 WORK_SECONDS = 30  # that a request may take from its turn on when the service is stopped

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from app import metrics
+from app.main import VERSION
 from app.settings import PREFIX, Settings
 from models.weights import FOLDER
 
@@ -175,3 +176,9 @@ def test_the_licences_are_those_of_what_is_locked():
     told = {canonicalize_name(name): version for name, version in rows}
     wrong = {name for name, version in locked_versions().items() if told.get(name) != version}
     assert wrong == {"setuptools"}, "run `make licences`"  # it is taken out of the image again
+
+
+def test_the_version_is_the_same_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    newest = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)[0]
+    assert project["version"] == VERSION == newest
