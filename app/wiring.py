@@ -13,7 +13,7 @@ import cv2
 from pydantic import SecretStr
 
 from app import metrics
-from app.cpu import available_cpus
+from app.cpu import available_cpus, quieten_numpy
 from app.detectors.base import Detector
 from app.detectors.centerface import CenterFaceDetector
 from app.entities import Contract
@@ -22,6 +22,7 @@ from app.gallery import Gallery, ServedModel
 from app.gallery.keyring import Keyring
 from app.gallery.originals import originals_of
 from app.gallery.shared import Watch
+from app.index import files
 from app.index.base import Index
 from app.index.local import Kind, LocalIndex
 from app.index.milvus import MilvusIndex
@@ -85,6 +86,7 @@ def build_gallery(settings: Settings, analyzer: Analyzer) -> Gallery:
             opened.callback(lock.release)
             store = Store(sqlite_url(settings.database), encryption(settings))
             opened.callback(store.close)
+            quieten_numpy()
             index = LocalIndex(
                 originals_of(store),
                 folder=settings.data_dir,
@@ -139,6 +141,12 @@ def read_key(file: Path, named_by: str) -> Cipher:
         raise SettingsError(f"{named_by}={file}: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
         raise SettingsError(f"{named_by}={file} is not a key") from exc
+
+
+def forget_saved_index(settings: Settings) -> None:
+    """The next start makes it anew."""
+    if settings.data_dir.is_dir():
+        files.delete(settings.data_dir)
 
 
 def require_folder(settings: Settings, what: str) -> None:

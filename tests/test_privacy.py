@@ -148,7 +148,9 @@ def test_vectors_and_crops_are_encrypted_with_the_key_and_all_goes_on(
     monkeypatch.setenv("FACE_ENCRYPTION_KEY_FILE", str(first))
     assert status("rotate-encryption-key") == 1
     assert "--new-key-file" in capsys.readouterr().err
+    (data / "index.npz").write_bytes(b"codes of faces")  # of a start without a key
     assert status("rotate-encryption-key", "--new-key-file", str(second)) == 0
+    assert not (data / "index.npz").exists()
     assert "3 vectors and crops are encrypted" in capsys.readouterr().out
 
     environment["FACE_ENCRYPTION_KEY_FILE"] = str(second)
