@@ -1,17 +1,17 @@
 """The service: `create_app` puts it together, `serve` runs it."""
 
-import json
 import logging
 import math
+import resource
 import socket
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
 
+from app import logs, tracing
 from app.api import (
     audit,
     collection,
@@ -31,13 +31,15 @@ from app.api.callers import Callers
 from app.api.deps import Services
 from app.api.door import Door
 from app.errors import SettingsError
-from app.settings import Settings
+from app.settings import Settings, traces_to
 from app.wiring import build_analyzer, build_gallery, check_binding, make_first_key
 
 VERSION = "0.2.0"
 BACKLOG = 512
-MAX_CONNECTIONS = 1000  # a process may have 1024 open files by default
+OPEN_FILES = 16_384  # each connection is one; many systems begin with 1024
 WORK_SECONDS = 30  # that a request may take from its turn on when the service is stopped
+
+log = logging.getLogger("face")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -51,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
         finally:
             services.close()
+            tracing.stop()  # here, as the server ends the process by the signal that stopped it
 
     app = FastAPI(
         title="Face recognition",
@@ -60,6 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        # FastAPI's own spans and logs hold whole addresses and texts of errors; see tracing.py.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.services = services
     for routes in (images, identity, collection, reembed, people, keys, audit, maintenance, system):
@@ -97,7 +102,9 @@ def serve(settings: Settings, *, first_key: bool = False) -> None:
         print(f"The first key, an admin's; it is not shown again: {key}", flush=True)
     check_binding(settings)
     check_certificate(settings)
-    _log_to_stderr(settings.log_level)
+    _allow_connections()
+    logs.to_stderr(settings.log_level, settings.log_format)
+    _start_traces()
     app = create_app(settings)
     try:
         listening = listen(settings)
@@ -112,7 +119,6 @@ def serve(settings: Settings, *, first_key: bool = False) -> None:
         access_log=False,  # its lines have addresses, which may hold ids of people
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.max_wait_seconds + WORK_SECONDS),
-        limit_concurrency=MAX_CONNECTIONS,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
@@ -149,29 +155,23 @@ def check_certificate(settings: Settings) -> None:
         ) from exc
 
 
+def _allow_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
+        most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def _url(listening: socket.socket, settings: Settings) -> str:
     host, port = listening.getsockname()[:2]
     scheme = "http" if settings.tls_cert is None else "https"
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def _log_to_stderr(level: str) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_JsonLines())
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line; what was logged as `facts` stands in it key by key."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            **getattr(record, "facts", {}),
-        }
-        if record.exc_info and record.exc_info[0]:
-            line["error"] = record.exc_info[0].__name__
-        return json.dumps(line)
+def _start_traces() -> None:
+    if (exporter := traces_to()) is None:
+        return
+    try:
+        tracing.start(exporter)
+    except ImportError:
+        log.warning("OTEL_ variables ask for traces, and the extra `otel` is not installed")

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     encryption_key: SecretStr | None = None  # of vectors and crops: 32 bytes in base64
     encryption_key_file: Path | None = None  # that holds it
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
 
     # Where it keeps people and where it searches, if not in data_dir and in memory; see wiring.
     index: Literal["auto", "exact", "int8", "signs", "milvus"] = "auto"
@@ -67,7 +68,7 @@ class Settings(BaseSettings):
     queue_size: Positive = 256  # crops that may wait; beyond that the answer is `busy`
     workers: Positive = 8  # requests whose pictures are worked on at once
     max_waiting: Positive = 64  # more requests with pictures may wait; beyond that `busy`
-    max_wait_seconds: Annotated[float, Field(gt=0)] = 30.0  # for its turn; then `busy`
+    max_wait_seconds: Annotated[float, Field(gt=0)] = 10.0  # for its turn; beyond that `busy`
     max_waiting_bytes: Positive = 512 * MIB  # of all bodies together
     max_body_seconds: Annotated[float, Field(gt=0)] = 20.0  # and one more for each 16 KiB
 
@@ -121,6 +122,16 @@ def read_settings(given: Mapping[str, object] | None = None) -> Settings:
         return Settings(**chosen)
     except ValidationError as exc:
         raise SettingsError("; ".join(_sentence(fault) for fault in exc.errors())) from exc
+
+
+def traces_to() -> str | None:
+    """The exporter that OpenTelemetry's own variables ask for; None: no traces."""
+    named = os.environ.get("OTEL_TRACES_EXPORTER", "")
+    endpoints = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    if not named and any(os.environ.get(endpoint) for endpoint in endpoints):
+        named = "otlp"
+    off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    return None if off or named in ("", "none") else named
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import metrics
+from app import metrics, tracing
 from app.actor import ACTOR
 from app.api import browsers, handlers
 from app.api.bodies import Bodies
@@ -25,6 +25,7 @@ from app.errors import FaceError
 REQUEST_ID = "x-request-id"
 PLAIN_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
+MOST_INSIDE = 1000  # requests of all kinds, those whose body hardly comes among them
 INNERMOST = 8  # frames of a stack that are logged
 
 log = logging.getLogger("face.access")
@@ -35,6 +36,7 @@ class Access:
         self.app = app
         self.callers = callers
         self.bodies = bodies
+        self.inside = 0  # requests; touched on the event loop only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,19 +47,24 @@ class Access:
         scope.setdefault("state", {})["request_id"] = request_id
         answer = _Answer(send, request_id)
         began = time.perf_counter()
-        try:
-            await self._answer(scope, receive, answer)
-        except ClientDisconnect:
-            pass  # nobody is left to answer
-        except Exception as exc:
-            _log_crash(request_id, exc)
-            if answer.status is None:
-                await handlers.internal(request_id)(scope, receive, answer.send)
-        finally:
-            _tell(scope, request_id, answer.status, time.perf_counter() - began)
+        self.inside += 1
+        with tracing.request(scope["headers"]):
+            try:
+                await self._answer(scope, receive, answer)
+            except ClientDisconnect:
+                pass  # nobody is left to answer
+            except Exception as exc:
+                _log_crash(request_id, exc)
+                if answer.status is None:
+                    await handlers.internal(request_id)(scope, receive, answer.send)
+            finally:
+                self.inside -= 1
+                _tell(scope, request_id, answer.status, time.perf_counter() - began)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
+            if self.inside > MOST_INSIDE:
+                raise HTTPException(503, "too many requests at once; try again shortly")
             browsers.refuse_other_sites(scope)
             caller = await self.callers.admit(scope)
         except (HTTPException, FaceError) as refusal:
@@ -103,6 +110,7 @@ def _tell(scope: Scope, request_id: str, status: int | None, seconds: float) -> 
         "status": shown,
         "ms": round(seconds * 1000, 1),
     }
+    line |= tracing.answered(method, path, shown, request_id)
     log.info("request", extra={"facts": line})
 
 

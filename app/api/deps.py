@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
+from app import metrics
 from app.api.door import Door
 from app.api.options import Options
 from app.api.requests import Ask, ReadLimits, read_ask
@@ -60,7 +61,8 @@ def asks(
 
     async def read(request: Request, services: ServicesDep) -> AsyncIterator[Ask[OptionsT]]:
         services.door.require_room()
-        ask = await read_ask(request, model, services.read_limits)
+        with metrics.stage("read"):
+            ask = await read_ask(request, model, services.read_limits)
         with services.door.enter():
             yield ask
 

@@ -1,5 +1,6 @@
 """How many requests with pictures may be inside, and how many of them may be worked on at once."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from app.errors import Busy
 P = ParamSpec("P")
 R = TypeVar("R")
 
+SMOOTHING = 0.1  # the share of the newest in the pace
 FULL = "too many requests with pictures at once; try again shortly"
 
 
@@ -29,11 +31,16 @@ class Door:
         self._most = workers + max_waiting
         self._max_wait = max_wait
         self._inside = 0
+        self._pace = 0.0  # seconds from one request that is done to the next, smoothed
 
     def require_room(self) -> None:
-        """Before a body is read: it would be read for nothing. Takes no place yet, so that callers
-        who send slowly keep nobody out."""
-        if self._inside >= self._most:
+        """Raises Busy when all places are taken, or the wait would be too long.
+
+        Asked before a body is read, which would be for nothing. Takes no place yet, so that callers
+        who send slowly keep nobody out.
+        """
+        waiting = self._inside - self._at_work.borrowed_tokens
+        if self._inside >= self._most or waiting * self._pace > self._max_wait:
             raise Busy(FULL)
 
     @contextmanager
@@ -52,10 +59,14 @@ class Door:
         self, request: Request, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Runs it in a worker thread, unless its caller leaves, or the time is up, before then."""
-        await self._wait(request)
+        with metrics.stage("wait"):
+            await self._wait(request)
+        began = time.perf_counter()
         try:
             return await run_in_threadpool(partial(function, *args, **kwargs))
         finally:
+            pace = (time.perf_counter() - began) / self._at_work.borrowed_tokens
+            self._pace += SMOOTHING * (pace - self._pace)
             self._at_work.release()
 
     async def _wait(self, request: Request) -> None:

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app import errors
+from app import errors, metrics
 from app.api.schemas import Problem, Refusal
 
 STATUS: dict[type[errors.FaceError], int] = {
@@ -81,6 +81,7 @@ def problem(
         "filename": filename,
         "refused": refused,
     }
+    metrics.PROBLEMS.labels(code).inc()
     body = Problem.model_validate({key: fact for key, fact in facts.items() if fact is not None})
     headers = {"retry-after": RETRY_AFTER_SECONDS} if status == 503 else None
     content = body.model_dump_json(exclude_unset=True)

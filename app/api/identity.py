@@ -95,6 +95,7 @@ def _verify(services: Services, ask: Ask[VerifyOptions]) -> Response:
         verify = partial(_verify_person, services, ask, options.person)
         shown = services.gallery.by_model(options.collection, verify)
     metrics.DECISIONS.labels("verify", shown.decision).inc()
+    metrics.VERIFY_SCORE.observe(shown.score)
     return reply(shown)
 
 
@@ -176,13 +177,14 @@ def _ranked(
     """All probes (N, D) in one search."""
     if len(probes) == 0:
         return []
-    ranked = services.gallery.identify(
-        options.collection,
-        probes,
-        top_k=options.top_k,
-        threshold=options.threshold,
-        made_by=contract,
-    )
+    with metrics.stage("search"):
+        ranked = services.gallery.identify(
+            options.collection,
+            probes,
+            top_k=options.top_k,
+            threshold=options.threshold,
+            made_by=contract,
+        )
     for identification in ranked:
         metrics.DECISIONS.labels("identify", identification.decision).inc()
         if identification.matches:

@@ -22,7 +22,8 @@ def decode(picture: Picture, limits: ImageLimits) -> Image:
     try:
         if len(picture.data) > limits.max_bytes:  # what came after the limit was not kept
             raise ImageTooLarge(f"the picture is more than {limits.max_bytes / MIB:g} MiB")
-        return decode_image(picture.data, limits)
+        with metrics.stage("decode"):
+            return decode_image(picture.data, limits)
     except ImageError as error:
         raise located(error, picture) from error.__cause__
 

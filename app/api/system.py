@@ -57,6 +57,7 @@ def prometheus(services: ServicesDep) -> Response:
     people, faces = services.gallery.counts()
     metrics.PEOPLE.set(people)
     metrics.STORED_FACES.set(faces)
+    metrics.QUEUE_DEPTH.set(services.analyzer.queue_depth)
     return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -14,6 +14,7 @@ from app.batching import MicroBatcher
 from app.detectors.base import Detector
 from app.entities import Contract, Face, Floats, Image
 from app.errors import NoFace, SeveralFaces
+from app.metrics import BATCH_SECONDS, stage
 from app.pipeline.align import CROP_SIZE, TEMPLATE, align_face
 from app.pipeline.embed import Embedder
 from app.pipeline.quality import QualityRules, measure
@@ -91,10 +92,8 @@ class Analyzer:
         max_faces: int | None = None,
     ) -> list[list[Face]]:
         """Likewise, with the crop (112, 112, 3) too."""
-        return [
-            [_measured(image, face) for face in faces[:max_faces]]
-            for image, faces in zip(images, self._found(images, min_score), strict=True)
-        ]
+        found = [faces[:max_faces] for faces in self._found(images, min_score)]
+        return _measured(images, found)
 
     def analyze(
         self,
@@ -111,13 +110,7 @@ class Analyzer:
         found = self._found(images, None)
         if faces == "largest":
             found = [[_largest(group)] if group else [] for group in found]
-        return self._embedded(
-            [
-                [_measured(image, face) for face in group]
-                for image, group in zip(images, found, strict=True)
-            ],
-            contract,
-        )
+        return self._embedded(_measured(images, found), contract)
 
     def for_enrolment(
         self,
@@ -136,7 +129,7 @@ class Analyzer:
                 raise NoFace("no face was found in the picture")
             if faces == "one" and len(found) > 1:
                 raise SeveralFaces(f"the picture shows {len(found)} faces, one is wanted")
-            face = _measured(image, _largest(found))
+            ((face,),) = _measured([image], [[_largest(found)]])
         self._rules.check(face)
         return self._embedded([[face]], contract)[0][0]
 
@@ -158,7 +151,7 @@ class Analyzer:
 
     def _faces_of(self, image: Image) -> list[Face]:
         """One picture at a time, so that a large request lets the others in between."""
-        with self._detecting:
+        with stage("detect"), self._detecting:
             (faces,) = self._detector.detect([image])
         return faces
 
@@ -172,13 +165,15 @@ class Analyzer:
         ready = [crop for crop in crops if crop is not None]
         vectors: list[Floats] = []
         for start in range(0, len(ready), self._at_once):
-            futures = self._batchers[contract.id].submit_all(ready[start : start + self._at_once])
-            vectors += _results(futures)
+            portion = ready[start : start + self._at_once]
+            with stage("embed"):
+                vectors += _results(self._batchers[contract.id].submit_all(portion))
         return vectors
 
 
 def _run_batch(embedder: Embedder, crops: list[Image]) -> list[Floats]:
-    return list(embedder.embed(np.stack(crops)))
+    with BATCH_SECONDS.time():
+        return list(embedder.embed(np.stack(crops)))
 
 
 def _results(futures: Sequence[Future[Floats]]) -> list[Floats]:
@@ -189,7 +184,16 @@ def _results(futures: Sequence[Future[Floats]]) -> list[Floats]:
             future.cancel()
 
 
-def _measured(image: Image, face: Face) -> Face:
+def _measured(images: Sequence[Image], groups: Sequence[Sequence[Face]]) -> list[list[Face]]:
+    """The faces of each picture, with crop and quality."""
+    with stage("align"):
+        return [
+            [_with_crop(image, face) for face in group]
+            for image, group in zip(images, groups, strict=True)
+        ]
+
+
+def _with_crop(image: Image, face: Face) -> Face:
     crop = align_face(image, face.landmarks)
     return replace(face, crop=crop, quality=measure(face.box, face.landmarks, crop))
 

@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import SettingsError, Unavailable
+from app.metrics import stage
 from app.store import erasure, postgres, rotation, sealing, sqlite
 from app.store.backend import Backend
 from app.store.faults import translated
@@ -71,7 +72,7 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """On leaving, the block is on disk, and what it deleted is erased; on an error, none is."""
-        with translated(), self._one_writer:
+        with stage("store"), translated(), self._one_writer:
             self._require_open()
             with self._writer.begin() as connection:
                 erasure.take(connection)  # of a block that failed
