@@ -22,7 +22,8 @@ from app.gallery.lookups import collection_of
 from app.gallery.projection import CHUNK, index_name
 from app.gallery.served import ServedModels
 from app.index.base import Ids, Index
-from app.store import collection_rows, face_rows, journal, other_vectors
+from app.store import audit_rows, collection_rows, face_rows, journal, other_vectors
+from app.store.audit_rows import Act
 from app.store.collection_rows import CollectionRow
 from app.store.face_rows import Vectors
 from app.store.other_vectors import OtherModel
@@ -63,7 +64,7 @@ class Reembedding:
 
     def begin(self, collection: str, *, back: bool, threshold: float | None) -> None:
         """Raises Conflict with a sentence where it cannot be done; nothing is changed then."""
-        with self._changes.begin() as connection:
+        with self._changes.begin(Act("reembed", collection)) as connection:
             row = collection_of(connection, collection)
             other = other_vectors.find(connection, row.key)
             target = self._target(row, other, back=back)
@@ -217,6 +218,7 @@ class Reembedding:
             if self._index.count(name) != len(there):
                 raise Unavailable("the new index is not whole; nothing was changed: try again")
             other_vectors.change_places(connection, row, other)
+            audit_rows.append(connection, Act("reembedded", row.entity.name))
             journal.note_collection(connection, key)
         return True
 

@@ -13,6 +13,7 @@ from app.gallery.reembed import Embed, Reembedding, Stopped
 from app.gallery.served import ServedModels
 from app.index.base import Index
 from app.store import face_rows, other_vectors
+from app.store.audit_rows import Act
 from app.store.store import Store
 
 log = logging.getLogger("face.reembed")
@@ -97,7 +98,7 @@ class ReembedJobs:
         with self._one:
             name = self.progress(collection).collection
             _end(self._jobs.pop(name, None))
-            with self._changes.begin() as connection:
+            with self._changes.begin(Act("forget_reembedding", name)) as connection:
                 row = collection_of(connection, name)
                 if other_vectors.find(connection, row.key) is None:
                     raise NotFound(f"the collection {name!r} has vectors of one model only")
