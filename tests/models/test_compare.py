@@ -146,4 +146,14 @@ def test_costs_stand_beside_each_other(monkeypatch, capsys):
     ours, without = (line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:])
     assert ours[:3] == ["| scsc_faceresnet", "0.866 M", "104.3 M"]
     assert float(without[1].split()[0]) < 0.866
-    assert ours[4] == "1.00"
+    assert ours[5] == "1.00"
+
+
+def test_costs_without_times(monkeypatch, capsys):
+    monkeypatch.setitem(contenders.NETWORKS, "tiny", lambda dim: FaceResNet(replace(TINY, dim=dim)))
+    monkeypatch.setattr(sys, "argv", ["compare", "cost", "tiny", "--rounds", "0"])
+    compare.main()
+    head, _, tiny = capsys.readouterr().out.splitlines()
+    assert head.count("|") == tiny.count("|") == 5
+    params = sum(p.numel() for p in contenders.NETWORKS["tiny"](256).parameters())
+    assert tiny.startswith(f"| tiny | {params / 1e6:.3f} M | ")

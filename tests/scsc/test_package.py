@@ -16,7 +16,7 @@ PACKAGE = ROOT / "scsc"
 
 @pytest.mark.parametrize("page", ["scsc/README.md", "docs/scsc.md"])
 def test_the_lines_of_use_run(page: str, capsys: pytest.CaptureFixture[str]):
-    blocks = re.findall(r"(?:^    .*\n)+", (ROOT / page).read_text(), re.M)
+    blocks = re.findall(r"(?:^    .*\n\n?)+", (ROOT / page).read_text(), re.M)
     (lines,) = [block for block in blocks if "from scsc import SCSC, " in block]
     with torch.device("meta"):  # shapes without numbers: nothing is computed
         exec(textwrap.dedent(lines), {})

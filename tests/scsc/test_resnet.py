@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from models.cost import count
-from scsc import ResNet, ResNetConfig, resnet50, resnet101, scsc_resnet50, scsc_resnet101
+from scsc import ResNet, ResNetConfig, cost, resnet50, resnet101, scsc_resnet50, scsc_resnet101
 from tests.scsc.networks import CNN, HOSTS, host
 
 NAMES = ["resnet", "scsc_resnet"]
@@ -20,7 +19,7 @@ NAMES = ["resnet", "scsc_resnet"]
 def test_parameters_and_flops_are_the_published_ones(make, params: int, flops: int):
     with torch.device("meta"):  # shapes without numbers: nothing is computed
         network, x = make(), torch.zeros(1, 3, 224, 224)
-    assert count(network, x) == (params, flops)
+        assert (cost.parameters(network), cost.flops(network, x)) == (params, flops)
 
 
 @pytest.mark.parametrize("name", NAMES)
