@@ -2,6 +2,7 @@
 #
 #   make serve          the service on http://127.0.0.1:8000, data in ./data
 #   make test           every test that takes seconds; MARKS, ARGS go to pytest
+#   make bench          speed, recall and memory of the gallery; FACES, DIM, ARGS
 #   make demo           a service, people enrolled, found again, a stranger told apart
 #
 # Serving installs no PyTorch. Tests and training do; where only a CUDA build is offered, take the
@@ -14,16 +15,19 @@ PORT  ?= 8000
 DATA  ?= data
 MARKS ?= not slow
 ARGS  ?=
+FACES ?= 100000
+DIM   ?= 512
 IMAGE ?= face
 
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test test-slow lint format clean image verify-image lock sbom licences
+.PHONY: help serve demo bench test test-slow lint format clean image verify-image lock sbom licences
 
 help:
 	@echo "make serve      the service on http://$(HOST):$(PORT), data in ./$(DATA)  (HOST, PORT, DATA)"
 	@echo "make demo       enrol, identify altered pictures, tell a stranger; writes demo-out/demo.png"
+	@echo "make bench      speed, recall and memory of the gallery  (FACES=$(FACES), DIM=$(DIM), ARGS=--json)"
 	@echo "make test       the tests  (MARKS='not slow', ARGS='-k word')"
 	@echo "make test-slow  the tests that take minutes"
 	@echo "make lint       ruff and mypy"
@@ -40,6 +44,9 @@ serve: $(VENV)/run.stamp
 
 demo: $(VENV)/run.stamp
 	@$(BIN)/face demo
+
+bench: $(VENV)/run.stamp
+	@$(BIN)/python -m app.bench gallery --faces $(FACES) --dim $(DIM) $(ARGS)
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -m "$(MARKS)" $(ARGS)

@@ -14,6 +14,14 @@ def available_cpus(cgroup: Path = CGROUP) -> int:
     return max(1, min(cores or 1, math.ceil(quota))) if quota else max(1, cores or 1)
 
 
+def quieten_numpy() -> None:
+    """One thread for NumPy's products in this process. The others wait for the next product
+    spinning, some tens of milliseconds on a core that a search or a network could have."""
+    from threadpoolctl import ThreadpoolController
+
+    ThreadpoolController().select(threading_layer="pthreads").limit(limits=1)
+
+
 def _quota(cgroup: Path) -> float | None:
     """CPUs that the cgroup allows, e.g. 1.5; None without a limit."""
     try:

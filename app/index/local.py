@@ -14,7 +14,7 @@ Kind = Literal["auto", "exact", "int8", "signs"]
 
 EXACT_UP_TO = 20_000  # faces of a collection; beyond that `auto` leaves float32
 # Asked recall -> share of the rows whose codes are compared; measured, see docs/performance.md.
-SHARES = {0.99: 0.0005, 0.999: 0.002}
+SHARES = {0.99: 0.0005, 0.999: 0.001}
 
 
 class LocalIndex:
