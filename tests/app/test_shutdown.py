@@ -25,7 +25,10 @@ def inside(http: httpx.Client) -> float:
 
 def test_what_was_accepted_is_finished_when_the_service_is_stopped(tmp_path: Path):
     """One worker, so that most of the requests wait for their turn when the signal comes."""
-    environment = environment_in(tmp_path) | {"FACE_WORKERS": "1"}
+    environment = environment_in(tmp_path) | {
+        "FACE_WORKERS": "1",
+        "FACE_MAX_WAIT_SECONDS": "120",  # however slow the machine is
+    }
     with (
         served(environment, tmp_path / "log") as (url, process),
         httpx.Client(base_url=url, timeout=60) as http,
