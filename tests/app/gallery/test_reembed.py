@@ -311,7 +311,7 @@ def test_what_is_forgotten_is_in_no_file(gallery: Gallery, folder: Path):
     gallery.reembed.forget("default")
     assert gallery.reembed.progress("default").state == "none"
     actions = [line.action for line in gallery.audit.lines() if "reembed" in line.action]
-    assert actions == ["reembed", "forget_reembedding"]
+    assert actions == ["reembed", "reembedded", "forget_reembedding"]
     left = b"".join(file.read_bytes() for file in folder.iterdir())
     assert [vector for vector in old if vector in left] == []
     with pytest.raises(NotFound, match="one model only"):
