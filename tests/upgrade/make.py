@@ -108,7 +108,6 @@ FIELDS = {
         "created_at",
         "threshold",
         "keep_crops",
-        "description",
     ],
     "Person": ["id", "collection", "name", "created_at", "updated_at", "metadata", "faces"],
     "StoredFace": ["id", "person", "collection", "created_at", "quality", "has_crop"],
