@@ -101,7 +101,7 @@ class Gallery:
 
     def inspect(self, *, repair: bool = False) -> list[Finding]:
         """Whether store and index are whole and agree. Changes wait meanwhile, searches do not."""
-        self._changes.catch_up()
+        self._projection.require_ready()
         with self._changes.none():
             inspection = Inspection(self._store, self._index, self._models, self._projection)
             return inspection.run(repair=repair)
