@@ -9,7 +9,7 @@ from app.errors import SettingsError, Unavailable
 from app.gallery import Gallery
 from app.settings import Settings
 from app.store.store import Store
-from app.wiring import FolderLock, build_analyzer, build_gallery, check_binding
+from app.wiring import FolderLock, build_analyzer, build_gallery, check_binding, encryption
 from tests.doubles import picture
 from tests.tiny_model import write_tiny_model
 
@@ -54,6 +54,8 @@ def test_the_contract_follows_the_model_file(tiny_model, tmp_path):
         ({"model": "magic"}, "FACE_MODEL: .*scsc_faceresnet"),
         ({"model": "centerface"}, "FACE_MODEL=centerface is a detector"),
         ({"model_file": Path("absent.onnx")}, "FACE_MODEL_FILE=absent.onnx"),
+        ({"previous_model": "magic"}, "FACE_PREVIOUS_MODEL: .*scsc_faceresnet"),
+        ({"previous_model_file": Path("absent.onnx")}, "FACE_PREVIOUS_MODEL_FILE=absent.onnx"),
         ({"model_file": Path(__file__)}, "ONNX"),
     ],
 )
@@ -114,6 +116,43 @@ def test_a_gallery_that_cannot_be_made_leaves_nothing_open(tiny_model, tmp_path,
         build_gallery(settings, analyzer).close()  # the folder is free again
     finally:
         analyzer.close()
+
+
+def test_the_previous_model_is_another(tiny_model):
+    with pytest.raises(SettingsError, match="FACE_PREVIOUS_MODEL: it is the same"):
+        build_analyzer(Settings(model_file=tiny_model, previous_model_file=tiny_model, threads=1))
+
+
+def test_both_models_are_served(tiny_model, tmp_path):
+    other = write_tiny_model(tmp_path / "other.onnx", seed=1)
+    settings = Settings(
+        data_dir=tmp_path, model_file=tiny_model, previous_model_file=other, threads=1
+    )
+    analyzer = build_analyzer(settings)
+    try:
+        before = analyzer.previous
+        assert before is not None
+        crops = [picture(112, 112)]
+        by_new, by_old = (analyzer.embed(crops, c) for c in (analyzer.contract, before.contract))
+        assert abs(float((by_new @ by_old.T)[0, 0])) < 0.9
+        build_gallery(settings, analyzer).close()
+    finally:
+        analyzer.close()
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("absent", "FACE_ENCRYPTION_KEY_FILE=.*absent: No such file"),
+        ("short", "FACE_ENCRYPTION_KEY_FILE must be 32 bytes"),
+        ("binary", "is not a key"),
+    ],
+)
+def test_a_key_that_cannot_be_one_is_named(tmp_path, file, said):
+    (tmp_path / "short").write_text("c2hvcnQ=")
+    (tmp_path / "binary").write_bytes(bytes(range(200, 232)))
+    with pytest.raises(SettingsError, match=said):
+        encryption(Settings(encryption_key_file=tmp_path / file))
 
 
 def test_the_folder_is_the_owners_alone(tmp_path):
