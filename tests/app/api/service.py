@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from app.api.connections import Connection
 from app.main import create_app, listen
 from app.settings import Settings
 
@@ -14,7 +15,9 @@ from app.settings import Settings
 def running(settings: Settings) -> Iterator[str]:
     """Yields its address."""
     listening = listen(settings.model_copy(update={"port": 0}))
-    config = uvicorn.Config(create_app(settings), lifespan="on", log_config=None, access_log=False)
+    config = uvicorn.Config(
+        create_app(settings), http=Connection, lifespan="on", log_config=None, access_log=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

@@ -1,8 +1,10 @@
 import re
+from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app import metrics
 from app.api.handlers import CODES
 from tests.app.api import photos
 
@@ -26,6 +28,11 @@ OPERATIONS = {
     "/metrics": {"get"},
     "/backup": {"post"},
     "/fsck": {"post"},
+    "/audit": {"get"},
+    "/audit/verify": {"get"},
+    "/keys": {"get", "post"},
+    "/keys/{id}": {"delete"},
+    "/collections/{collection}/reembed": {"get", "post", "delete"},
 }
 
 
@@ -71,6 +78,36 @@ def test_requests_faces_and_decisions_are_counted(http, collection):
     )
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 1, 1]
     assert "secret-person" not in http.get("/metrics").text
+
+
+def test_every_stage_is_timed_and_every_problem_counted(http):
+    def stages() -> dict[str, float]:
+        names = get_args(metrics.Stage)
+        return {name: sample(http, "face_stage_seconds_count", stage=name) for name in names}
+
+    before, refused = stages(), sample(http, "face_problems_total", code="unsupported_image")
+    runs, compared = (
+        sample(http, "face_batch_seconds_count"),
+        sample(http, "face_verify_score_count"),
+    )
+    http.post("/identify", files=[("image", photos.one_face()), ("image", b"no picture")])
+    http.post("/verify", files=[("image", photos.one_face())] * 2)
+    http.post("/detect", files={"image": b"no picture"})
+    more = {name: count - before[name] for name, count in stages().items()}
+    assert more == {
+        "read": 3,
+        "wait": 3,
+        "decode": 5,
+        "detect": 3,
+        "align": 3,
+        "embed": 3,
+        "search": 1,
+        "store": more["store"],
+    }
+    assert more["store"] >= 1  # a line of the audit log
+    assert sample(http, "face_problems_total", code="unsupported_image") == refused + 1
+    assert sample(http, "face_batch_seconds_count") > runs
+    assert sample(http, "face_verify_score_count") == compared + 1
 
 
 def test_a_made_up_method_makes_no_label(http):
