@@ -113,6 +113,21 @@ def test_whose_turn_does_not_come_in_time_is_told_to_come_again():
     asyncio.run(scene())
 
 
+def test_who_would_wait_too_long_is_refused_at_once():
+    async def scene() -> None:
+        one = door(1, max_wait=1)
+        one._pace = 0.6  # seconds for each request, as measured
+        async with at_work(one):
+            with one.enter(), one.enter():
+                one.require_room()  # one is at work and one waits: 0.6 s
+                with one.enter(), pytest.raises(Busy):
+                    one.require_room()  # 1.2 s
+        assert one._pace < 0.6  # it took less
+        one.require_room()
+
+    asyncio.run(scene())
+
+
 def test_who_came_first_has_a_worker_first():
     async def scene() -> None:
         one, order = door(1), []
