@@ -131,7 +131,7 @@ class _Sight:
     same: bool  # whether its output was one tensor of that shape
     outer: tuple[int, ...]  # shape of the input of the module around it
     rolls: list[tuple[tuple[int, ...], tuple[int, ...]]]  # shifts, and shape, since that module
-    chs: int
+    chs: int = 0
     layout: str = ""  # maps: first or last, where the channels are; tokens; windows
     size: tuple[int, int] = (0, 0)
 
@@ -168,8 +168,8 @@ def _watch(
             shape = tuple(inputs[0].shape)
             same = isinstance(output, torch.Tensor) and output.shape == inputs[0].shape
             outer = around.get(_around(network, name), ())
-            sight = _Sight(shape, same, outer, list(rolls.seen), _channels(module))
-            _lay_out(sight, len(example), isinstance(module, nn.Conv2d))
+            sight = _Sight(shape, same, outer, list(rolls.seen))
+            _lay_out(sight, len(example), module)
             sights[name] = sight
 
         return note
@@ -190,30 +190,22 @@ def _around(network: nn.Module, name: str) -> nn.Module:
     return network.get_submodule(name.rpartition(".")[0])
 
 
-def _channels(module: nn.Module) -> int:
-    """What the first linear map or convolution in the module takes; 0 when there is none."""
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            return part.in_features
-        if isinstance(part, nn.Conv2d):
-            return part.in_channels
-    return 0
-
-
-def _lay_out(sight: _Sight, pictures: int, convolution: bool) -> None:
+def _lay_out(sight: _Sight, pictures: int, module: nn.Module) -> None:
     """Where the channels are, and how large the map is."""
-    shape, chs = sight.shape, sight.chs
+    shape = sight.shape
+    # Channels are what some linear map or convolution inside takes.
+    taken = {part.in_features for part in module.modules() if isinstance(part, nn.Linear)}
+    taken |= {part.in_channels for part in module.modules() if isinstance(part, nn.Conv2d)}
     match len(shape):
-        case 4 if convolution or (shape[1] == chs and shape[3] != chs):
-            sight.layout, sight.size = "first", (shape[2], shape[3])
-        case 4 if shape[3] == chs:
-            sight.layout, sight.size = "last", (shape[1], shape[2])
-        case 3 if shape[2] == chs and math.isqrt(shape[1]) ** 2 == shape[1]:
+        case 4 if shape[1] in taken and (isinstance(module, nn.Conv2d) or shape[3] not in taken):
+            sight.layout, sight.chs, sight.size = "first", shape[1], (shape[2], shape[3])
+        case 4 if shape[3] in taken:
+            sight.layout, sight.chs, sight.size = "last", shape[3], (shape[1], shape[2])
+        case 3 if math.isqrt(shape[1]) ** 2 == shape[1]:
             side = math.isqrt(shape[1])
-            sight.layout, sight.size = "tokens", (side, side)
+            sight.layout, sight.chs, sight.size = "tokens", shape[2], (side, side)
             if shape[0] > pictures and len(sight.outer) in (3, 4):
-                sight.layout = "windows"
-                sight.size = size_of(sight.outer, chs)
+                sight.layout, sight.size = "windows", size_of(sight.outer, shape[2])
 
 
 def _obstacle(module: nn.Module, sight: _Sight | None, least: int) -> str:

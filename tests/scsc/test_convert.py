@@ -102,6 +102,7 @@ class WindowAttention(nn.Module):
 
     def __init__(self, chs: int) -> None:
         super().__init__()
+        self.places = nn.Linear(2, 8)  # as Swin v2 has it: the first map does not take channels
         self.qkv = nn.Linear(chs, 3 * chs)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
