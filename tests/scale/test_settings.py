@@ -13,6 +13,7 @@ from tests.tiny_model import write_tiny_model
 
 URL = "postgresql+psycopg://face:secret@/faces"
 URI = "http://127.0.0.1:19530"
+KEY = "c2VjcmV0IGtleSBvZiB0aGlydHktdHdvIGJ5dGVzISE="
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,10 @@ URI = "http://127.0.0.1:19530"
         (
             {"database_url": "sqlite:///faces.db", "index": "milvus", "milvus_uri": URI},
             "FACE_DATABASE_URL begins with postgresql",
+        ),
+        (
+            {"database_url": URL, "index": "milvus", "milvus_uri": URI, "encryption_key": KEY},
+            "FACE_ENCRYPTION_KEY with FACE_INDEX=milvus",
         ),
     ],
 )
