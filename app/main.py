@@ -28,6 +28,7 @@ from app.api import (
 from app.api.access import Access
 from app.api.bodies import Bodies
 from app.api.callers import Callers
+from app.api.connections import Connection
 from app.api.deps import Services
 from app.api.door import Door
 from app.errors import SettingsError
@@ -112,8 +113,14 @@ def serve(settings: Settings, *, first_key: bool = False) -> None:
         app.state.services.close()
         raise
     print(f"Face recognition is at {_url(listening, settings)} (documentation: /docs)", flush=True)
+    with suppress(KeyboardInterrupt):
+        server_of(app, settings).run(sockets=[listening])
+
+
+def server_of(app: FastAPI, settings: Settings) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
+        http=Connection,
         lifespan="on",
         log_config=None,
         access_log=False,  # its lines have addresses, which may hold ids of people
@@ -122,8 +129,7 @@ def serve(settings: Settings, *, first_key: bool = False) -> None:
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)
 
 
 def listen(settings: Settings) -> socket.socket:

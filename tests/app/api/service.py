@@ -4,10 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
-
-from app.api.connections import Connection
-from app.main import create_app, listen
+from app.main import create_app, listen, server_of
 from app.settings import Settings
 
 
@@ -15,10 +12,7 @@ from app.settings import Settings
 def running(settings: Settings) -> Iterator[str]:
     """Yields its address."""
     listening = listen(settings.model_copy(update={"port": 0}))
-    config = uvicorn.Config(
-        create_app(settings), http=Connection, lifespan="on", log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
+    server = server_of(create_app(settings), settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
