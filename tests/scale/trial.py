@@ -89,6 +89,7 @@ class ReplicaTrial(Trial):
                 if _named(asking, probe) is not None:
                     self.faults.append("deleted through one replica, found by the other")
                 self.counts["handed over"] += 1
+                self._changed["handed"] += 3  # made, given a face, deleted
 
     def _change_while_one_dies(self, replica: Replica) -> None:
         self._stop.clear()
