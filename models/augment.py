@@ -91,10 +91,9 @@ def _grown(x: torch.Tensor) -> tuple[int, int]:
 def _light(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Gamma, contrast and a slight tint."""
     n = len(x)
-    gamma = np.exp(rng.normal(0, 0.2, (n, 1)))
-    gain = np.exp(rng.normal(0, 0.15, (n, 1))) * np.exp(rng.normal(0, 0.05, (n, 3)))
-    offset = rng.normal(0, 0.06, (n, 1)) + 0.5
-    gamma, gain, offset = (_on(x, each)[:, :, None, None] for each in (gamma, gain, offset))
+    gamma = _planes(x, np.exp(rng.normal(0, 0.2, (n, 1))))
+    gain = _planes(x, np.exp(rng.normal(0, 0.15, (n, 1))) * np.exp(rng.normal(0, 0.05, (n, 3))))
+    offset = _planes(x, rng.normal(0, 0.06, (n, 1)) + 0.5)
     curved = (x.clamp(0, 255) / 255).pow(gamma)
     return (((curved - 0.5) * gain + offset) * 255).clamp_(0, 255)
 
@@ -109,7 +108,7 @@ def _occlude(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     n, side = len(x), x.shape[-1]
     extent = rng.integers(side // 8, side * 9 // 20, (n, 2))
     start = rng.integers(0, side - extent)
-    colour = _on(x, rng.integers(0, 256, (n, 3)))[:, :, None, None]
+    colour = _planes(x, rng.integers(0, 256, (n, 3)))
     cells = torch.arange(side, device=x.device)
     begin, end = _on(x, start)[:, :, None], _on(x, start + extent)[:, :, None]
     inside = (cells >= begin) & (cells < end)  # (n, 2, side): rows, columns
@@ -169,6 +168,11 @@ def _quantized(planes: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     levels = (cosine @ blocks @ cosine.T / table).round_()
     blocks = cosine.T @ (levels * table) @ cosine
     return blocks.transpose(3, 4).reshape(n, chs, height, width)
+
+
+def _planes(x: torch.Tensor, draws: npt.NDArray[np.generic]) -> torch.Tensor:
+    """One number for each picture (and channel), (n, 1 or 3), to go with (n, 3, H, W)."""
+    return _on(x, draws)[:, :, None, None]
 
 
 def _on(x: torch.Tensor, draws: npt.NDArray[np.generic]) -> torch.Tensor:

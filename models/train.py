@@ -174,7 +174,7 @@ class Run:
                 theirs.append(other)
             else:
                 mine.copy_(other)
-        torch._foreach_lerp_(floats, theirs, 1 - decay)  # type: ignore[attr-defined]
+        torch._foreach_lerp_(floats, theirs, 1 - decay)
 
     def save(self, path: Path) -> None:
         """Write all of it, whole or not at all."""
