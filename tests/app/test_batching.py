@@ -3,8 +3,8 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from app.errors import Busy, Unavailable
 from app.batching import MicroBatcher
+from app.errors import Busy, Unavailable
 
 
 class Gate:
