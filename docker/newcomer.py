@@ -109,7 +109,7 @@ def started(command: Sequence[str]) -> Iterator[tuple[int, float]]:
                 sys.exit(f"the service does not start:\n{LOG.read_text()}")
             time.sleep(0.02)
         seconds = time.perf_counter() - began
-        pid = int(output("pgrep", "--uid", str(USER), "--full", "face serve"))
+        pid = int(output("pgrep", "--newest", "--uid", str(USER), "--full", "face serve"))
         yield pid, seconds
         os.kill(pid, 15)
         check(process.wait(PATIENCE) == 0, "it stops in order when told to")
