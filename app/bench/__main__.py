@@ -46,6 +46,17 @@ def overload(
 
 
 @cli.command()
+def soak(
+    requests: Annotated[int, typer.Option(min=100, help="In all.")] = 50_000,
+    as_json: Json = False,
+) -> None:
+    """Very many requests of all kinds: does the memory stay?"""
+    from app.bench.soak import measure
+
+    _tell(asdict(measure(requests)), as_json)
+
+
+@cli.command()
 def gallery(
     faces: Annotated[int, typer.Option(min=1000, help="How many, four of each person.")] = 100_000,
     dim: Annotated[int, typer.Option(help="Numbers of an embedding.")] = 512,
@@ -69,6 +80,14 @@ def gallery(
         rows = figures.items() if isinstance(figures, dict) else [("", figures)]
         for name, value in rows:
             typer.echo(f"{part:18} {name:45} {value}")
+
+
+def _tell(told: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for name, value in told.items():
+        typer.echo(f"{name:20} {value}")
 
 
 if __name__ == "__main__":

@@ -9,19 +9,17 @@ with bodies that hardly come. At last one client alone again.
 import asyncio
 import re
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
 
+from app.bench.process import resident, served
 from app.client import FaceClient
 from app.commands.samples import astronaut, astronaut_file
 from app.settings import read_settings
@@ -78,7 +76,7 @@ class Report:
 def measure(seconds: float, times: float, slow: int, calm: float) -> Report:
     """`times` the capacity for `seconds`, beside so many slow senders; the capacity is measured for
     `calm` seconds."""
-    with tempfile.TemporaryDirectory() as folder, _service(Path(folder)) as (url, process):
+    with served() as (url, process):
         with FaceClient(url) as client:
             client.enroll("somebody", [astronaut_file()])
         return asyncio.run(_measure(url, process, seconds, times, slow, calm))
@@ -93,11 +91,11 @@ async def _measure(
     began = time.monotonic()
     full = await _closed_loop(url, request, places, calm)
     capacity = len(full.seconds[200]) / (time.monotonic() - began)
-    before = _resident(process.pid)
+    before = resident(process.pid)
     async with _watched(process.pid) as most, _slow_senders(url, slow) as slow_tally:
         rush, sent = await _open_loop(url, request, capacity * times, seconds)
     await asyncio.sleep(LINGER_SECONDS)
-    after = _resident(process.pid)
+    after = resident(process.pid)
     alone = await _closed_loop(url, request, 1, 1)
     return Report(
         seconds=seconds,
@@ -209,12 +207,12 @@ async def _connected(
 @asynccontextmanager
 async def _watched(pid: int) -> AsyncIterator[list[float]]:
     """Resident memory in million bytes, each second of the block."""
-    found = [_resident(pid)]
+    found = [resident(pid)]
 
     async def watch() -> None:
         while True:
             await asyncio.sleep(1)
-            found.append(_resident(pid))
+            found.append(resident(pid))
 
     task = asyncio.create_task(watch())
     try:
@@ -239,27 +237,3 @@ def _head(url: str, length: int) -> bytes:
         "content-type: multipart/form-data; boundary=edge",
     ]
     return "\r\n".join([*lines, "", ""]).encode()
-
-
-@contextmanager
-def _service(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data", str(folder)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            said = re.search(r"http://[\d.:]+", process.stdout.readline())
-            if said is None:
-                raise RuntimeError("the service did not start; try `face serve`")
-            yield said[0], process
-        finally:
-            process.terminate()
-
-
-def _resident(pid: int) -> float:
-    try:
-        said = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    except OSError:
-        return 0.0
-    return int(said[1]) * 1024 / 1e6 if said else 0.0

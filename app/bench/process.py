@@ -1,0 +1,36 @@
+"""The service that is measured: a process of its own on an empty folder, and its memory."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def served() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Yields its address and the process; settings are those of the environment."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data", folder]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            try:
+                assert process.stdout is not None
+                said = re.search(r"http://[\d.:]+", process.stdout.readline())
+                if said is None:
+                    raise RuntimeError("the service did not start; try `face serve`")
+                yield said[0], process
+            finally:
+                process.terminate()
+
+
+def resident(pid: int) -> float:
+    """Linux's VmRSS in million bytes; 0 of a process that has ended."""
+    try:
+        said = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0.0
+    return int(said[1]) * 1024 / 1e6 if said else 0.0
