@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from app import errors
 from app.api import handlers
 from app.api.access import Access
+from app.api.bodies import Bodies
+from app.api.callers import Callers
 from tests.app.api import photos
 
 
@@ -91,7 +93,7 @@ def failing_app() -> FastAPI:
             raise errors.Unavailable("the store could not be read") from exc
 
     handlers.install(app)
-    app.add_middleware(Access, max_body=1000)
+    app.add_middleware(Access, callers=Callers(None, None), bodies=Bodies(1000, 1000, 5))
     return app
 
 
