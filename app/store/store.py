@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -117,6 +117,8 @@ class Store:
         """May be called twice. The last connection's end also empties the write-ahead log."""
         with self._one_writer:
             self._closed = True
+            # A connection that a reader still has is closed when it comes back.
+            event.listen(self._engine.pool, "checkin", lambda _, record: record.invalidate())
             self._engine.dispose()
 
     def _require_open(self) -> None:
