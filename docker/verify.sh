@@ -47,6 +47,8 @@ build() {
 prove() {
   local container root
   container=$(buildah from "$IMAGE")
+  # For a path that the image declares, buildah would put a volume of its own over ours.
+  buildah config --volume /data- "$container"
   root=$(buildah mount "$container")
   # shellcheck disable=SC2064  # their values now
   trap "rm -rf '$WORK/data' '$WORK/pictures'; buildah rm '$container' > /dev/null" EXIT
