@@ -22,6 +22,7 @@ CLIENT_VARIABLES = frozenset({"FACE_URL", "FACE_KEY"})
 MIB = 1024 * 1024
 Cosine = Annotated[float, Field(ge=-1, le=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+RuntimeKind = Literal["onnxruntime", "openvino", "openvino-bf16", "pytorch"]
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -58,7 +59,7 @@ class Settings(BaseSettings):
     detector: str = "centerface"  # centerface, yunet, insightface:PACK
     detector_file: Path | None = None  # yunet needs it
     packs_dir: Path = Path("~/.insightface")  # where InsightFace packs are, or are downloaded to
-    runtime: Literal["onnxruntime", "pytorch"] = "onnxruntime"
+    runtime: RuntimeKind = "onnxruntime"
     model: str = "scsc_faceresnet"  # a card of models/catalog.py
     model_file: Path | None = None  # in place of the card's own file
     previous_model: str | None = None  # a card, for collections not yet moved to `model`

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 import cv2
 from pydantic import SecretStr
@@ -30,7 +30,7 @@ from app.pipeline.analyze import Analyzer
 from app.pipeline.embed import Embedder
 from app.pipeline.quality import QualityRules
 from app.runtime.base import Runtime
-from app.settings import Settings
+from app.settings import RuntimeKind, Settings
 from app.store.sealing import Cipher, cipher_of
 from app.store.store import Store, sqlite_url
 from models import weights
@@ -350,11 +350,12 @@ def _embedder(
 
 
 def _runtime(
-    kind: Literal["onnxruntime", "pytorch"], card: ModelCard, given: Path | None, threads: int
+    kind: RuntimeKind, card: ModelCard, given: Path | None, threads: int
 ) -> tuple[Runtime, str]:
     """What runs the network, and the hash that its embeddings' contract is made of.
 
-    A card's file and its PyTorch twin give the same numbers and so share the file's hash.
+    A card's file and its PyTorch twin give the same numbers and so share the file's hash; bfloat16
+    gives others.
     """
     match kind:
         case "onnxruntime":
@@ -362,6 +363,17 @@ def _runtime(
 
             file = given or weights.find(card)
             return OrtRuntime(file, threads=threads), weights.sha256_of(file)
+        case "openvino":
+            from app.runtime.openvino import OpenVinoRuntime
+
+            file = given or weights.find(card)
+            return OpenVinoRuntime(file, threads=threads), weights.sha256_of(file)
+        case "openvino-bf16":
+            from app.runtime.openvino import OpenVinoRuntime
+
+            file = given or weights.find(card)
+            runtime = OpenVinoRuntime(file, threads=threads, precision="bf16")
+            return runtime, f"{weights.sha256_of(file)} in bf16"
         case "pytorch":
             from app.runtime.pytorch import PyTorchRuntime
 

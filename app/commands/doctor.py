@@ -157,8 +157,9 @@ def _model_file(settings: Settings) -> Check:
 
 def _engine(settings: Settings) -> Check:
     providers = ", ".join(onnxruntime.get_available_providers())
-    said = f"{settings.runtime}, detector {settings.detector}; ONNX Runtime has {providers}"
-    return Check("networks", "ok", said)
+    precision = "bfloat16" if settings.runtime == "openvino-bf16" else "float32"
+    engine = f"{settings.runtime} in {precision}, detector {settings.detector}"
+    return Check("networks", "ok", f"{engine}; ONNX Runtime has {providers}")
 
 
 def _self_test(analyzer: Analyzer) -> Check:
