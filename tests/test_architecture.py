@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "main": BASE | {"logs", "pipeline", "gallery", "api", "wiring"},
     "client": BASE | {"api"},  # parses with the schemas
     "commands": SERVICE | {"archive", "pipeline", "gallery", "api", "client"},
-    "bench": SERVICE | {"client", "commands", "gallery", "index", "store"},
+    "bench": SERVICE | {"client", "commands", "pipeline", "gallery", "index", "store"},
     "cli": SERVICE | {"commands"},
 }
 

@@ -46,6 +46,20 @@ def overload(
 
 
 @cli.command()
+def service(
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of each of some 25 runs.")] = 3,
+    photographs: Annotated[
+        Path | None, typer.Option(help="A zip of more, e.g. ../shared/data/lfw-pairs.zip.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Faces a second and times of requests, beside the pipeline without HTTP."""
+    from app.bench.service import measure
+
+    _tell(asdict(measure(seconds, photographs)), as_json)
+
+
+@cli.command()
 def soak(
     requests: Annotated[int, typer.Option(min=100, help="In all.")] = 50_000,
     as_json: Json = False,

@@ -27,6 +27,7 @@ from app.commands.samples import astronaut, astronaut_file, close_up, group
 from app.entities import Image
 
 CLIENTS = 8
+TIMEOUT = 120.0  # seconds to an answer, on a machine that is busy with other work
 FIRST_SHARE = 0.1  # of the requests, after which the memory is looked at first
 LOOKS = 20  # at the memory, over all requests
 SMALL, MIDDLE = 256, 320  # pixels, the longer sides of photographs
@@ -55,7 +56,7 @@ class Ask:
 
 def measure(requests: int) -> Report:
     with served() as (url, process):
-        with FaceClient(url) as client:
+        with FaceClient(url, timeout=TIMEOUT) as client:
             client.enroll("somebody", [astronaut_file()])
             (embedded,) = client.embed([astronaut_file()]).results
         assert embedded.faces
@@ -82,7 +83,7 @@ async def _measure(
             if done % max(1, requests // LOOKS) == 0:
                 looks.append(resident(process.pid))
 
-    async with httpx.AsyncClient(base_url=url, timeout=120) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT) as http:
         await asyncio.gather(*(client(http) for _ in range(CLIENTS)))
     last = resident(process.pid)
     return Report(
