@@ -130,7 +130,7 @@ def test_only_main_and_the_command_line_import_wiring():
     users = {
         file_part(path) for path in sources("app") for n in imported(path) if "app.wiring" in n
     }
-    assert users <= {"main", "cli", "commands"}
+    assert users <= {"main", "cli", "commands", "bench"}
 
 
 def test_the_client_takes_only_schemas_from_the_api():
