@@ -53,7 +53,7 @@ CARDS: dict[str, ModelCard] = {
             name="scsc_faceresnet",
             task="embedder",
             file="scsc_faceresnet.onnx",
-            sha256="660b08ae460a387263168b4868718d1af02b151c2f9f7fdacd18a13447c876b9",
+            sha256="bde40d2819d6db2b11b95a5460f79a083c7aa6dca5e888564335f645a550f06d",
             licence="Apache-2.0",
             origin="trained by this project, see models/weights/",
             input_size=112,
@@ -63,7 +63,7 @@ CARDS: dict[str, ModelCard] = {
             dim=256,
             threshold=0.5,
             checkpoint="scsc_faceresnet.pt",
-            checkpoint_sha256="4680add64f4671efbd834d5e80509da9741bd48b84e34ce8f4f86b1f6c47cb5c",
+            checkpoint_sha256="d8e16e7363ae6465bc2e935a6fcf35b2d34734e76e72051efb7a69049f2079de",
         ),
         ModelCard(
             name="centerface",

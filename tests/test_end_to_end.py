@@ -24,8 +24,8 @@ THREADS = 4
 # wrong alignment costs half of what the network can do.
 LEAST_ENROLLED = 0.95
 LEAST_FOUND = 0.97  # probes in which the detector sees a face
-LEAST_RANK_1 = 0.5
-MOST_FALSE_POSITIVES = 0.25  # of strangers, at the threshold the service decides by
+LEAST_RANK_1 = 0.75
+MOST_FALSE_POSITIVES = 0.1  # of strangers, at the threshold the service decides by
 
 
 @dataclass(frozen=True)
