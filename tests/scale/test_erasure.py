@@ -15,6 +15,8 @@ from tests.app.gallery.made import CONTRACT, THRESHOLD, vector
 from tests.scale.milvus import Milvus
 from tests.scale.postgresql import Cluster
 
+# Vectors that no other test has: the cluster holds the databases of all.
+GONE, STAYS = 70_001, 70_002
 PAGE = Path(__file__).parents[2] / "docs" / "scale-out.md"
 
 
@@ -34,16 +36,16 @@ def test_nothing_of_a_deleted_person_stays_in_the_files(postgresql: Cluster, mil
     gallery = Gallery(Store(url), MilvusIndex(milvus_lite.new_database()), CONTRACT, THRESHOLD)
     with closing(gallery):
         gallery.update_collection("default", keep_crops=True)
-        for name, seed in (("Wilhelmina Quux", 1), ("Somebody Else", 2)):
+        for name, seed in (("Wilhelmina Quux", GONE), ("Somebody Else", STAYS)):
             crop = np.random.default_rng(seed).integers(0, 255, (112, 112, 3), dtype=np.uint8)
             face = NewFace(vector(seed), 0.5, crop)
             gallery.enrol("default", f"p{seed}", [face], name=name)
-        png = gallery.crop("default", "p1", 1)
-        gone = [b"Wilhelmina Quux", vector(1).tobytes(), png[500:540], png[-540:-500]]
-        stays = [b"Somebody Else", vector(2).tobytes()]
+        png = gallery.crop("default", f"p{GONE}", 1)
+        gone = [b"Wilhelmina Quux", vector(GONE).tobytes(), png[500:540], png[-540:-500]]
+        stays = [b"Somebody Else", vector(STAYS).tobytes()]
         postgresql.sql("CHECKPOINT")  # out of memory, into the tables' files
         assert left(postgresql.data, gone + stays) == {*gone, *stays}
-        gallery.delete_person("default", "p1")
+        gallery.delete_person("default", f"p{GONE}")
     database = url.rpartition("/faces")[2].partition("?")[0]
     postgresql.sql(*commands(), database=f"faces{database}")
     assert left(postgresql.data, gone + stays) == set(stays)
