@@ -332,7 +332,7 @@ def main() -> None:
     trains.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     trains.add_argument("--minutes", type=float, default=0, help="stop after so many; 0: when done")
     defaults = Settings(views=200_000, batch=64, small_share=1.0, lr=3e-3)
-    for name in ("data", "views", "batch", "small", "small_share", "lr", "limit"):
+    for name in ("data", "views", "batch", "small", "small_share", "hard_share", "lr", "limit"):
         value = getattr(defaults, name)
         flag = f"--{name.replace('_', '-')}"
         trains.add_argument(flag, type=type(value), default=value, help=f"default {value}")
