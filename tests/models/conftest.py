@@ -1,0 +1,1 @@
+from tests.scsc.conftest import one_thread as one_thread
