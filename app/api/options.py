@@ -28,15 +28,13 @@ def _no_truth(value: Any) -> Any:
 
 
 Number = BeforeValidator(_no_truth)
+# Limits and lengths are of the inner type, here and below: a null has none to check.
+Cosine = Annotated[float, Number, Field(ge=-1, le=1)]
 Threshold = Annotated[
-    float | None,
-    Number,
-    Field(
-        ge=-1, le=1, description="least cosine of a match; else the collection's, else the card's"
-    ),
+    Cosine | None,
+    Field(description="least cosine of a match; else the collection's, else the card's"),
 ]
 CollectionName = Annotated[str, Field(examples=[DEFAULT_COLLECTION])]
-# The lengths are of the inner type: of a null there is none to check.
 Metadata = Annotated[
     Annotated[dict[str, str], Field(max_length=64)] | None,
     BeforeValidator(_parsed),
@@ -64,12 +62,12 @@ class Options(BaseModel):
 
 class DetectOptions(Options):
     min_score: Annotated[
-        float | None,
-        Number,
-        Field(ge=0, le=1, description="least score of a face; else the setting's"),
+        Annotated[float, Number, Field(ge=0, le=1)] | None,
+        Field(description="least score of a face; else the setting's"),
     ] = None
     max_faces: Annotated[
-        int | None, Number, Field(ge=1, description="best faces of each picture; else all")
+        Annotated[int, Number, Field(ge=1)] | None,
+        Field(description="best faces of each picture; else all"),
     ] = None
 
 

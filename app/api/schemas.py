@@ -8,6 +8,7 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.options import Cosine, Number
 from app.entities import Collection, Face, Match, Person, Quality, StoredFace, Verification
 
 Box = Annotated[
@@ -216,25 +217,21 @@ class Given(Schema):
 
 
 Retention = Annotated[
-    int | None,
-    Field(
-        ge=0,
-        le=36_500,
-        description="faces older than that are deleted; 0: none, null: the setting's",
-    ),
+    Annotated[int, Number, Field(ge=0, le=36_500)] | None,
+    Field(description="faces older than that are deleted; 0: none, null: the setting's"),
 ]
 
 
 class CollectionIn(Given):
     name: str = Field(examples=["staff"])
-    threshold: float | None = Field(None, ge=-1, le=1, description="null: the model card's")
+    threshold: Cosine | None = Field(None, description="null: the model card's")
     keep_crops: bool = Field(False, description="store the 112x112 crop of each enrolled face")
     retention_days: Retention = None
     description: str = ""
 
 
 class CollectionPatch(Given):
-    threshold: float | None = Field(None, ge=-1, le=1)
+    threshold: Cosine | None = None
     keep_crops: bool | None = None
     retention_days: Retention = None
     description: str | None = None
@@ -246,8 +243,8 @@ class CollectionList(Schema):
 
 class ReembedIn(Given):
     back: bool = Field(False, description="to the model that the collection went by before")
-    threshold: float | None = Field(
-        None, ge=-1, le=1, description="the collection's own, for scores of the new model"
+    threshold: Cosine | None = Field(
+        None, description="the collection's own, for scores of the new model"
     )
 
 

@@ -33,6 +33,8 @@ def test_a_wrong_body_names_its_field(http):
     for body, named in (
         ({}, "name"),
         ({"name": "x", "threshold": 2}, "threshold"),
+        ({"name": "x", "threshold": True}, "threshold"),
+        ({"name": "x", "retention_days": True}, "retention_days"),
         ({"name": "x", "color": "red"}, "color"),
         ({"name": "a/b"}, "name"),
     ):
