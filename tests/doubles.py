@@ -53,6 +53,8 @@ class ListedDetector:
 
     name = "double"
 
+    side = 1024
+
     def __init__(self, *faces: Face) -> None:
         self.faces = list(faces)
         self.closed = False

@@ -70,9 +70,9 @@ def answer(
 def _face(
     services: Services, picture: Picture, faces: Literal["one", "largest"], contract: Contract
 ) -> Face:
-    image = decode(picture, services.image_limits)
+    photo = decode(services, picture)
     try:
-        return services.analyzer.for_enrolment(image, faces=faces, contract=contract)
+        return services.analyzer.for_enrolment(photo, faces=faces, contract=contract)
     except ImageError as error:
         raise located(error, picture) from None
 

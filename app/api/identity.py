@@ -25,8 +25,9 @@ from app.api.schemas import (
     PictureResult,
     VerifyAnswer,
 )
-from app.entities import Contract, Face, Floats, Identification, Image, Verification
+from app.entities import Contract, Face, Floats, Identification, Verification
 from app.errors import BadRequest, ImageError
+from app.pipeline.decode import Photo
 
 router = APIRouter(tags=["recognition"], route_class=GuardedRoute)
 
@@ -114,9 +115,9 @@ def _one_embedding(
 ) -> Floats:
     """(D,) of the picture's largest face."""
     (faces,) = faces_of(
+        services,
         ask.pictures[index : index + 1],
-        services.image_limits,
-        lambda images: services.analyzer.analyze(images, faces="largest", contract=contract),
+        lambda photos: services.analyzer.analyze(photos, faces="largest", contract=contract),
         operation="verify",
         need_face=True,
     )
@@ -154,10 +155,10 @@ def _identify_embeddings(
 def _identify_pictures(
     services: Services, ask: Ask[IdentifyOptions], contract: Contract
 ) -> IdentifyAnswer:
-    def find(images: list[Image]) -> list[list[Face]]:
-        return services.analyzer.analyze(images, faces=ask.options.faces, contract=contract)
+    def find(photos: list[Photo]) -> list[list[Face]]:
+        return services.analyzer.analyze(photos, faces=ask.options.faces, contract=contract)
 
-    outcomes = faces_of(ask.pictures, services.image_limits, find, operation="identify")
+    outcomes = faces_of(services, ask.pictures, find, operation="identify")
     faces = [face for outcome in outcomes if isinstance(outcome, list) for face in outcome]
     probes = np.zeros((len(faces), contract.dim), np.float32)
     for row, face in zip(probes, faces, strict=True):

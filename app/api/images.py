@@ -22,8 +22,9 @@ from app.api.schemas import (
     PictureResult,
     PicturesAnswer,
 )
-from app.entities import Face, Image
+from app.entities import Face
 from app.errors import ImageError, SeveralFaces
+from app.pipeline.decode import Photo
 
 router = APIRouter(tags=["pictures"], route_class=GuardedRoute)
 PNG = "image/png"
@@ -74,21 +75,21 @@ async def embed(
 
 
 def _detect(services: Services, ask: Ask[DetectOptions]) -> Response:
-    def find(images: list[Image]) -> list[list[Face]]:
+    def find(photos: list[Photo]) -> list[list[Face]]:
         options = ask.options
         return services.analyzer.detect(
-            images, min_score=options.min_score, max_faces=options.max_faces
+            photos, min_score=options.min_score, max_faces=options.max_faces
         )
 
-    outcomes = faces_of(ask.pictures, services.image_limits, find, operation="detect")
+    outcomes = faces_of(services, ask.pictures, find, operation="detect")
     shown = results(PictureResult[FaceOut], ask.pictures, outcomes, FaceOut.from_entity)
     return reply(PicturesAnswer[FaceOut](model=services.settings.detector, results=shown))
 
 
 def _align(services: Services, ask: Ask[AlignOptions], *, as_png: bool) -> Response:
     outcomes = faces_of(
+        services,
         ask.pictures,
-        services.image_limits,
         services.analyzer.align,
         operation="align",
         need_face=True,
@@ -110,9 +111,9 @@ def _embed(services: Services, ask: Ask[EmbedOptions]) -> Response:
     if options.collection is not None:
         contract = services.gallery.contract_of(options.collection)
 
-    def find(images: list[Image]) -> list[list[Face]]:
+    def find(photos: list[Photo]) -> list[list[Face]]:
         return services.analyzer.analyze(
-            images, faces=options.faces, aligned=options.aligned, contract=contract
+            photos, faces=options.faces, aligned=options.aligned, contract=contract
         )
 
     def show(face: Face) -> EmbeddedFace:
@@ -121,9 +122,7 @@ def _embed(services: Services, ask: Ask[EmbedOptions]) -> Response:
         embedding = to_base64(face.embedding) if as_text else face.embedding.tolist()
         return EmbeddedFace(**dict(FaceOut.from_entity(face)), embedding=embedding)
 
-    outcomes = faces_of(
-        ask.pictures, services.image_limits, find, operation="embed", need_face=True
-    )
+    outcomes = faces_of(services, ask.pictures, find, operation="embed", need_face=True)
     answer = EmbedAnswer(
         model=contract.model,
         contract=contract.id,

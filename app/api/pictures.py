@@ -6,24 +6,26 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from app import metrics
+from app.api.deps import Services
 from app.api.requests import Picture
 from app.api.schemas import Fault, PictureResult
-from app.entities import Face, Image
+from app.entities import Face
 from app.errors import BadRequest, ImageError, ImageTooLarge, NoFace
-from app.pipeline.decode import ImageLimits, decode_image
+from app.pipeline.decode import Photo, decode_photo
 
 FaceT = TypeVar("FaceT", bound=BaseModel)
 Outcome = list[Face] | ImageError
 MIB = 1024 * 1024
 
 
-def decode(picture: Picture, limits: ImageLimits) -> Image:
-    """Raises an ImageError that knows which picture it speaks of."""
+def decode(services: Services, picture: Picture) -> Photo:
+    """As large as the detector needs it. Raises an ImageError that knows which picture it is."""
+    limits = services.image_limits
     try:
         if len(picture.data) > limits.max_bytes:  # what came after the limit was not kept
             raise ImageTooLarge(f"the picture is more than {limits.max_bytes / MIB:g} MiB")
         with metrics.stage("decode"):
-            return decode_image(picture.data, limits)
+            return decode_photo(picture.data, limits, services.analyzer.side)
     except ImageError as error:
         raise located(error, picture) from error.__cause__
 
@@ -40,9 +42,9 @@ def require(pictures: Sequence[Picture]) -> None:
 
 
 def faces_of(
+    services: Services,
     pictures: Sequence[Picture],
-    limits: ImageLimits,
-    find: Callable[[list[Image]], list[list[Face]]],
+    find: Callable[[list[Photo]], list[list[Face]]],
     *,
     operation: str,
     need_face: bool = False,
@@ -50,9 +52,9 @@ def faces_of(
     """Raises the first picture's fault when no picture was good."""
     require(pictures)
     outcomes: list[Outcome] = []
-    for group in _decoded(pictures, limits):
-        images = [entry for entry in group if not isinstance(entry, ImageError)]
-        found = iter(find(images) if images else [])
+    for group in _decoded(services, pictures):
+        photos = [entry for entry in group if not isinstance(entry, ImageError)]
+        found = iter(find(photos) if photos else [])
         outcomes += [entry if isinstance(entry, ImageError) else next(found) for entry in group]
     if need_face:
         outcomes = [_need(outcome, pictures[i]) for i, outcome in enumerate(outcomes)]
@@ -89,25 +91,26 @@ def _need(outcome: Outcome, picture: Picture) -> Outcome:
     return outcome
 
 
-def _decoded(
-    pictures: Sequence[Picture], limits: ImageLimits
-) -> Iterator[list[Image | ImageError]]:
+def _decoded(services: Services, pictures: Sequence[Picture]) -> Iterator[list[Photo | ImageError]]:
     """In groups of about as many pixels as one picture may have: 32 of the largest would be 4 GB.
 
-    The pictures of a group go through the networks together.
+    Counted are the pixels that are held, and those of the largest picture that may yet have to be
+    decoded whole, one at a time. The pictures of a group go through the networks together.
     """
-    group: list[Image | ImageError] = []
-    pixels = 0
+    group: list[Photo | ImageError] = []
+    held = largest = 0
     for picture in pictures:
         try:
-            image = decode(picture, limits)
+            photo = decode(services, picture)
         except ImageError as error:
             group.append(error)
             continue
-        group.append(image)
-        pixels += image.shape[0] * image.shape[1]
-        if pixels >= limits.max_pixels:
+        group.append(photo)
+        held += photo.image.shape[0] * photo.image.shape[1]
+        if photo.factor > 1:
+            largest = max(largest, photo.width * photo.height)
+        if held + largest >= services.settings.max_image_pixels:
             yield group
-            group, pixels = [], 0
+            group, held, largest = [], 0, 0
     if group:
         yield group

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from app.commands.target import SAME_PICTURE, Faces, Found, Picture, Refused
-from app.entities import Face, Identification, Image, NewFace, Person
+from app.entities import Face, Identification, NewFace, Person
 from app.errors import BadRequest, ImageError, NotFound
-from app.pipeline.decode import ImageLimits, decode_image
+from app.pipeline.decode import ImageLimits, Photo, decode_photo
 from app.settings import Settings
 from app.wiring import build_analyzer, build_gallery
 
@@ -88,8 +88,8 @@ class LocalTarget:
         self._gallery.close()
         self._analyzer.close()
 
-    def _decoded(self, picture: Picture) -> Image:
-        return decode_image(picture.data, self._limits)
+    def _decoded(self, picture: Picture) -> Photo:
+        return decode_photo(picture.data, self._limits, self._analyzer.side)
 
 
 def _new(face: Face) -> NewFace:

@@ -10,6 +10,7 @@ class Detector(Protocol):
     """Finds faces. Thread-safe: `detect` may be called from several threads at once."""
 
     name: str
+    side: int  # the longer side of a picture at which it looks at most; larger ones are shrunk
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """RGB pictures of any sizes -> per picture its faces, best score first.

@@ -49,13 +49,13 @@ class CenterFaceDetector:
     ) -> None:
         """Pictures longer than `max_side` are shrunk for detection: a cap on what one can cost."""
         self._min_score = min_score
-        self._max_side = max_side
+        self.side = max_side
         model = with_free_sizes(file or weights_file())
         self._session = open_session(model, threads=threads, varying_shapes=True)
         self._input = self._session.get_inputs()[0].name
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
-        return [find_at_two_scales(self._find, image, self._max_side) for image in images]
+        return [find_at_two_scales(self._find, image, self.side) for image in images]
 
     def close(self) -> None:
         """Nothing to do: the session goes with its last user."""

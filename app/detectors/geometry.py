@@ -8,9 +8,19 @@ from app.entities import Face, Floats, Image
 
 
 def fit(image: Image, max_side: int, multiple: int) -> tuple[Image, float, float]:
-    """The picture at no more than `max_side`, black added right and below up to a `multiple`.
+    """The picture `shrunk`, black added right and below up to a `multiple`; and the steps."""
+    image, step_x, step_y = shrunk(image, max_side)
+    height, width = image.shape[:2]
+    full_height, full_width = (-(-side // multiple) * multiple for side in (height, width))
+    padded = np.zeros((full_height, full_width, 3), np.uint8)
+    padded[:height, :width] = image
+    return padded, step_x, step_y
 
-    Also the steps (x, y) from its pixels back to the picture's own. Never enlarged.
+
+def shrunk(image: Image, max_side: int) -> tuple[Image, float, float]:
+    """The picture at no more than `max_side`, never enlarged.
+
+    Also the steps (x, y) from its pixels back to the picture's own.
     """
     height, width = image.shape[:2]
     scale = min(1.0, max_side / max(height, width))
@@ -19,10 +29,7 @@ def fit(image: Image, max_side: int, multiple: int) -> tuple[Image, float, float
     if (new_width, new_height) != (width, height):
         resized = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
         image = np.asarray(resized, np.uint8)
-    full_height, full_width = (-(-side // multiple) * multiple for side in (new_height, new_width))
-    padded = np.zeros((full_height, full_width, 3), np.uint8)
-    padded[:new_height, :new_width] = image
-    return padded, width / new_width, height / new_height
+    return image, width / new_width, height / new_height
 
 
 def nms(boxes: Floats, scores: Floats, limit: float) -> npt.NDArray[np.intp]:

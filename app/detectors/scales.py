@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.detectors.geometry import nms, to_faces
+from app.detectors.geometry import nms, shrunk, to_faces
 from app.entities import Face, Floats, Image
 
 _COARSE_SIDE = 256  # pixels, the longest side of the small copy
@@ -31,23 +31,30 @@ def find_at_two_scales(
     find: Callable[[Image, int], Found], image: Image, max_side: int
 ) -> list[Face]:
     """`find(image, side)` looks at the picture with its longer side at most `side` pixels."""
+    # Shrunk once: the small copy is made of the large one, not of a picture several times larger.
+    large_copy, step_x, step_y = shrunk(image, max_side)
+    found, ranks = _both(find, large_copy, max_side)
+    kept = nms(found.boxes, ranks, _OVERLAP)
+    step = np.array([step_x, step_y], np.float32)
+    return to_faces(
+        found.boxes[kept] * np.tile(step, 2),
+        found.landmarks[kept] * step,
+        found.scores[kept],
+        image,
+    )
+
+
+def _both(find: Callable[[Image, int], Found], image: Image, max_side: int) -> tuple[Found, Floats]:
+    """The candidates of both passes, and by which rank (N,) they are thinned."""
     fine = find(image, max_side)
-    longer = max(image.shape[:2])
-    if longer <= _COARSE_SIDE:
-        return _thinned(fine, fine.scores, image)
+    if max(image.shape[:2]) <= _COARSE_SIDE:
+        return fine, fine.scores
     coarse = find(image, _COARSE_SIDE)
-    sides = np.max(coarse.boxes[:, 2:] - coarse.boxes[:, :2], axis=1)
-    large = sides > _LARGE * max(1.0, longer / max_side)
+    large = np.max(coarse.boxes[:, 2:] - coarse.boxes[:, :2], axis=1) > _LARGE
     both = Found(
         np.concatenate([coarse.boxes[large], fine.boxes]),
         np.concatenate([coarse.landmarks[large], fine.landmarks]),
         np.concatenate([coarse.scores[large], fine.scores]),
     )
     # Where both passes have a face, the rank lets the small copy's win whatever the scores.
-    ranks = np.concatenate([coarse.scores[large] + 1, fine.scores])
-    return _thinned(both, ranks, image)
-
-
-def _thinned(found: Found, ranks: Floats, image: Image) -> list[Face]:
-    kept = nms(found.boxes, ranks, _OVERLAP)
-    return to_faces(found.boxes[kept], found.landmarks[kept], found.scores[kept], image)
+    return both, np.concatenate([coarse.scores[large] + 1, fine.scores])

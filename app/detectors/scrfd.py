@@ -40,6 +40,7 @@ class ScrfdDetector:
         self._network = scrfd(model_file=str(file), session=session, static_shape_sessions=False)
         # The small pass is for faces that fill the picture, which the large one misses.
         self._network.prepare(0, det_thresh=min_score, input_size=[(128, 128), (side, side)])
+        self.side = min(self._network.input_size)  # some files have one of their own
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         return [self._detect(image) for image in images]
@@ -49,8 +50,7 @@ class ScrfdDetector:
 
     def _detect(self, image: Image) -> list[Face]:
         # Fitted here, as the library would enlarge small pictures and fail on thin strips.
-        side = min(self._network.input_size)
-        fitted, step_x, step_y = fit(image, side, side)
+        fitted, step_x, step_y = fit(image, self.side, self.side)
         try:
             # BGR in; rows of x1, y1, x2, y2, score, and five points as the viewer sees them.
             rows, landmarks = self._network.detect(np.ascontiguousarray(fitted[:, :, ::-1]))

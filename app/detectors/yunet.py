@@ -35,7 +35,7 @@ class YuNetDetector:
             )
         if not file.is_file():
             raise SettingsError(f"FACE_DETECTOR_FILE={file} does not exist")
-        self._max_side = max_side
+        self.side = max_side
         self._lock = threading.Lock()
         try:
             self._network = cv2.FaceDetectorYN.create(
@@ -46,7 +46,7 @@ class YuNetDetector:
             raise SettingsError(f"FACE_DETECTOR_FILE={file} is not a YuNet model") from exc
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
-        return [find_at_two_scales(self._find, image, self._max_side) for image in images]
+        return [find_at_two_scales(self._find, image, self.side) for image in images]
 
     def close(self) -> None:
         """Nothing to do: the network goes with the detector."""

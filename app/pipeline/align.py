@@ -44,10 +44,15 @@ def similarity(landmarks: Floats) -> Matrix:
     return np.column_stack([linear, target_mean - linear @ source_mean])
 
 
+def enlargement(landmarks: Floats) -> float:
+    """Crop pixels that one pixel of the landmarks' picture becomes; 0 where they coincide."""
+    return _scale(similarity(landmarks))
+
+
 def align_face(image: Image, landmarks: Floats) -> Image:
     """One crop (112, 112, 3). Beyond the picture's edge the edge pixel is repeated."""
     matrix = similarity(landmarks)
-    scale = math.hypot(matrix[0, 0], matrix[1, 0])  # crop pixels per source pixel
+    scale = _scale(matrix)
     if 0 < scale <= 0.5:
         image, matrix = _shrunk(image, matrix, math.floor(1 / scale))
     crop = cv2.warpAffine(
@@ -66,6 +71,10 @@ def align_faces(image: Image, landmarks: Floats) -> Image:
     for crop, points in zip(crops, landmarks, strict=True):
         crop[:] = align_face(image, points)
     return crops
+
+
+def _scale(matrix: Matrix) -> float:
+    return math.hypot(matrix[0, 0], matrix[1, 0])
 
 
 def _shrunk(image: Image, matrix: Matrix, factor: int) -> tuple[Image, Matrix]:
@@ -92,7 +101,7 @@ def _sampled(matrix: Matrix, width: int, height: int) -> tuple[int, int, int, in
     last = CROP_SIZE - 1
     corners = np.array([[0, 0], [last, 0], [0, last], [last, last]], np.float64)
     source = np.linalg.solve(matrix[:, :2], (corners - matrix[:, 2]).T)  # (2, 4)
-    pad = _MARGIN + 1 / math.hypot(matrix[0, 0], matrix[1, 0])
+    pad = _MARGIN + 1 / _scale(matrix)
     left, top = np.floor(source.min(1) - pad)
     right, bottom = np.ceil(source.max(1) + pad) + 1
     # At least one pixel is left, also when the landmarks lie outside of the picture.

@@ -1,4 +1,8 @@
-"""The order of the work, once: picture -> faces -> crops -> quality -> embeddings."""
+"""The order of the work, once: picture -> faces -> crops -> quality -> embeddings.
+
+Of a photo decoded at a fraction of its size, boxes and landmarks are mapped to the whole before
+anybody sees them, and a face is cut from the whole where the fraction has too few pixels of it.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -15,10 +19,13 @@ from app.detectors.base import Detector
 from app.entities import Contract, Face, Floats, Image
 from app.errors import NoFace, SeveralFaces
 from app.metrics import BATCH_SECONDS, stage
-from app.pipeline.align import CROP_SIZE, TEMPLATE, align_face
+from app.pipeline.align import CROP_SIZE, TEMPLATE, align_face, enlargement
+from app.pipeline.decode import Photo
 from app.pipeline.embed import Embedder
 from app.pipeline.quality import QualityRules, measure
 from models.catalog import ModelCard
+
+Source = Image | Photo
 
 
 class Analyzer:
@@ -69,13 +76,18 @@ class Analyzer:
         }
 
     @property
+    def side(self) -> int:
+        """The longer side that a picture needs for its faces to be found."""
+        return self._detector.side
+
+    @property
     def queue_depth(self) -> int:
         """Crops that wait for a network now."""
         return sum(batcher.depth for batcher in self._batchers.values())
 
     def detect(
         self,
-        images: Sequence[Image],
+        images: Sequence[Source],
         *,
         min_score: float | None = None,
         max_faces: int | None = None,
@@ -86,18 +98,19 @@ class Analyzer:
 
     def align(
         self,
-        images: Sequence[Image],
+        images: Sequence[Source],
         *,
         min_score: float | None = None,
         max_faces: int | None = None,
     ) -> list[list[Face]]:
         """Likewise, with the crop (112, 112, 3) too."""
-        found = [faces[:max_faces] for faces in self._found(images, min_score)]
-        return _measured(images, found)
+        photos = [_photo(image) for image in images]
+        found = [faces[:max_faces] for faces in self._found(photos, min_score)]
+        return _measured(photos, found)
 
     def analyze(
         self,
-        images: Sequence[Image],
+        images: Sequence[Source],
         *,
         faces: Literal["all", "largest"] = "all",
         aligned: bool = False,
@@ -105,31 +118,33 @@ class Analyzer:
     ) -> list[list[Face]]:
         """Likewise, with the embedding too. `aligned`: each picture is a crop already. `contract`
         is of the model to embed with, here and below; else the main one's."""
+        photos = [_photo(image) for image in images]
         if aligned:
-            return self._embedded([[_whole(image)] for image in images], contract)
-        found = self._found(images, None)
+            return self._embedded([[_as_crop(photo)] for photo in photos], contract)
+        found = self._found(photos, None)
         if faces == "largest":
             found = [[_largest(group)] if group else [] for group in found]
-        return self._embedded(_measured(images, found), contract)
+        return self._embedded(_measured(photos, found), contract)
 
     def for_enrolment(
         self,
-        image: Image,
+        image: Source,
         *,
         faces: Literal["one", "largest"] = "one",
         aligned: bool = False,
         contract: Contract | None = None,
     ) -> Face:
         """The one face to enrol, embedded. Raises NoFace, SeveralFaces or LowQuality."""
+        photo = _photo(image)
         if aligned:
-            face = _whole(image)
+            face = _as_crop(photo)
         else:
-            (found,) = self._found([image], None)
+            (found,) = self._found([photo], None)
             if not found:
                 raise NoFace("no face was found in the picture")
             if faces == "one" and len(found) > 1:
                 raise SeveralFaces(f"the picture shows {len(found)} faces, one is wanted")
-            ((face,),) = _measured([image], [[_largest(found)]])
+            ((face,),) = _measured([photo], [[_largest(found)]])
         self._rules.check(face)
         return self._embedded([[face]], contract)[0][0]
 
@@ -145,15 +160,15 @@ class Analyzer:
             embedder.close()
         self._detector.close()
 
-    def _found(self, images: Sequence[Image], min_score: float | None) -> list[list[Face]]:
+    def _found(self, photos: Sequence[Photo], min_score: float | None) -> list[list[Face]]:
         least = self._min_score if min_score is None else min_score
-        return [[face for face in self._faces_of(image) if face.score >= least] for image in images]
+        return [[face for face in self._faces_of(photo) if face.score >= least] for photo in photos]
 
-    def _faces_of(self, image: Image) -> list[Face]:
+    def _faces_of(self, photo: Photo) -> list[Face]:
         """One picture at a time, so that a large request lets the others in between."""
         with stage("detect"), self._detecting:
-            (faces,) = self._detector.detect([image])
-        return faces
+            (faces,) = self._detector.detect([photo.image])
+        return faces if photo.factor == 1 else [_mapped(face, photo) for face in faces]
 
     def _embedded(self, groups: list[list[Face]], contract: Contract | None) -> list[list[Face]]:
         crops = [face.crop for group in groups for face in group]
@@ -184,17 +199,44 @@ def _results(futures: Sequence[Future[Floats]]) -> list[Floats]:
             future.cancel()
 
 
-def _measured(images: Sequence[Image], groups: Sequence[Sequence[Face]]) -> list[list[Face]]:
+def _photo(source: Source) -> Photo:
+    if isinstance(source, Photo):
+        return source
+    height, width = source.shape[:2]
+    return Photo(source, width, height, 1, lambda: source)
+
+
+def _mapped(face: Face, photo: Photo) -> Face:
+    """From pixels of `photo.image` to those of the whole, the box clipped to it."""
+    edges = np.array([photo.width, photo.height] * 2, np.float32)
+    return replace(
+        face,
+        box=np.minimum(face.box * photo.factor, edges),
+        landmarks=face.landmarks * photo.factor,
+    )
+
+
+def _measured(photos: Sequence[Photo], groups: Sequence[Sequence[Face]]) -> list[list[Face]]:
     """The faces of each picture, with crop and quality."""
+    return [_cut(photo, group) for photo, group in zip(photos, groups, strict=True)]
+
+
+def _cut(photo: Photo, faces: Sequence[Face]) -> list[Face]:
+    """From the whole where the photo has less than a pixel for each of some face's crop."""
+    image, factor = photo.image, photo.factor
+    if factor > 1 and any(enlargement(face.landmarks) * factor > 1 for face in faces):
+        with stage("decode"):
+            image, factor = photo.whole(), 1
     with stage("align"):
-        return [
-            [_with_crop(image, face) for face in group]
-            for image, group in zip(images, groups, strict=True)
-        ]
+        return [_with_crop(image, face, factor) for face in faces]
 
 
-def _with_crop(image: Image, face: Face) -> Face:
-    crop = align_face(image, face.landmarks)
+def _with_crop(image: Image, face: Face, factor: int) -> Face:
+    """A pixel of `image` stands for `factor` x `factor` of the picture that the face is in."""
+    landmarks = face.landmarks
+    if factor > 1:  # whole numbers are the centres of pixels
+        landmarks = ((landmarks + 0.5) / factor - 0.5).astype(np.float32)
+    crop = align_face(image, landmarks)
     return replace(face, crop=crop, quality=measure(face.box, face.landmarks, crop))
 
 
@@ -202,13 +244,13 @@ def _largest(faces: Sequence[Face]) -> Face:
     return max(faces, key=lambda face: float(np.prod(face.box[2:] - face.box[:2])))
 
 
-def _whole(image: Image) -> Face:
+def _as_crop(photo: Photo) -> Face:
     """A picture that is an aligned crop already, taken as one sure face."""
-    height, width = image.shape[:2]
+    image = photo.image if min(photo.image.shape[:2]) >= CROP_SIZE else photo.whole()
     crop = image
-    if (height, width) != (CROP_SIZE, CROP_SIZE):
+    if image.shape[:2] != (CROP_SIZE, CROP_SIZE):
         resized = cv2.resize(image, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_AREA)
         crop = np.asarray(resized, np.uint8)
-    box = np.array([0, 0, width, height], np.float32)
+    box = np.array([0, 0, photo.width, photo.height], np.float32)
     landmarks = (TEMPLATE * (box[2:] / CROP_SIZE)).astype(np.float32)
     return Face(box, landmarks, 1.0, crop=crop, quality=measure(box, landmarks, crop))
