@@ -11,6 +11,7 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -22,6 +23,11 @@ from app.entities import Collection, Contract
 from app.store import erasure, replies
 from app.store.tables import collections, faces, people, reembeddings
 
+# Each search asks these; put together here, as that costs more than to run them.
+_BY_NAME = select(collections).where(collections.c.name == bindparam("wanted"))
+_CONTRACTS = select(collections.c.id, collections.c.contract)
+_CONTRACTS_OF = _CONTRACTS.where(collections.c.id.in_(bindparam("keys", expanding=True)))
+
 
 @dataclass(frozen=True)
 class CollectionRow:
@@ -31,7 +37,7 @@ class CollectionRow:
 
 
 def find(connection: Connection, name: str) -> CollectionRow | None:
-    row = connection.execute(select(collections).where(collections.c.name == name)).first()
+    row = connection.execute(_BY_NAME, {"wanted": name}).first()
     return None if row is None else _from_row(row)
 
 
@@ -54,10 +60,11 @@ def counted(connection: Connection, key: int) -> Collection:
 
 def contracts(connection: Connection, keys: Iterable[int] | None = None) -> dict[int, str]:
     """key -> contract id, of those asked for that exist, or of all."""
-    query = select(collections.c.id, collections.c.contract)
-    if keys is not None:
-        query = query.where(collections.c.id.in_(list(keys)))
-    return {row.id: row.contract for row in connection.execute(query)}
+    if keys is None:
+        rows = connection.execute(_CONTRACTS)
+    else:
+        rows = connection.execute(_CONTRACTS_OF, {"keys": list(keys)})
+    return {row.id: row.contract for row in rows}
 
 
 def retentions(connection: Connection) -> dict[int, tuple[str, int | None]]:

@@ -1,13 +1,13 @@
 """Rows of `faces` and `crops`, and the vectors in them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select
 
 from app.entities import Floats, StoredFace
 from app.errors import Unavailable
@@ -16,6 +16,9 @@ from app.store.sealing import CROP, EMBEDDING, Cipher
 from app.store.tables import collections, crops, faces, people
 
 VECTOR = np.dtype("<f4")  # as written in the embedding column
+
+_VECTORS = select(faces.c.id, faces.c.embedding)
+_VECTORS_OF = _VECTORS.where(faces.c.id.in_(bindparam("ids", expanding=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +92,7 @@ def crop(connection: Connection, person_key: int, face_id: int) -> bytes | None:
 
 def vectors(connection: Connection, face_ids: Iterable[int]) -> Vectors:
     """Those of the ids that are still there."""
-    return read_vectors(connection, _vectors().where(faces.c.id.in_(list(face_ids))))
+    return read_vectors(connection, _VECTORS_OF, {"ids": list(face_ids)})
 
 
 def existing(connection: Connection, face_ids: Iterable[int]) -> int:
@@ -100,7 +103,7 @@ def existing(connection: Connection, face_ids: Iterable[int]) -> int:
 
 def vectors_of_person(connection: Connection, person_key: int) -> Vectors:
     return read_vectors(
-        connection, _vectors().where(faces.c.person_id == person_key).order_by(faces.c.id)
+        connection, _VECTORS.where(faces.c.person_id == person_key).order_by(faces.c.id)
     )
 
 
@@ -108,8 +111,7 @@ def vectors_after(connection: Connection, collection_key: int, after: int, limit
     """Up to `limit` of a collection with ids above `after`, by id: one step of a walk over all."""
     return read_vectors(
         connection,
-        _vectors()
-        .where(faces.c.collection_id == collection_key, faces.c.id > after)
+        _VECTORS.where(faces.c.collection_id == collection_key, faces.c.id > after)
         .order_by(faces.c.id)
         .limit(limit),
     )
@@ -117,7 +119,7 @@ def vectors_after(connection: Connection, collection_key: int, after: int, limit
 
 def damaged(connection: Connection, collection_key: int, dim: int) -> list[int]:
     """Ids of faces whose vector is not one of `dim` numbers, or not sealed with the store's key."""
-    of_collection = _vectors().where(faces.c.collection_id == collection_key)
+    of_collection = _VECTORS.where(faces.c.collection_id == collection_key)
     key, size = sealing.cipher(connection), dim * VECTOR.itemsize
     if key is None:
         wrong = of_collection.where(func.length(faces.c.embedding) != size)
@@ -161,16 +163,16 @@ def _opened(key: Cipher, value: bytes, kind: bytes) -> bytes:
         return b""
 
 
-def _vectors() -> Select[Any]:
-    return select(faces.c.id, faces.c.embedding)
-
-
-def read_vectors(connection: Connection, query: Select[Any]) -> Vectors:
-    rows = connection.execute(query).all()
-    ids = np.fromiter((row.id for row in rows), np.int64, len(rows))
-    if len({len(row.embedding) for row in rows}) > 1:
+def read_vectors(
+    connection: Connection, query: Select[Any], parameters: Mapping[str, object] | None = None
+) -> Vectors:
+    """Of a query for ids and embeddings."""
+    rows, key = connection.execute(query, parameters).all(), sealing.cipher(connection)
+    ids = np.fromiter((id for id, _ in rows), np.int64, len(rows))
+    stored = [embedding for _, embedding in rows]
+    if len({len(embedding) for embedding in stored}) > 1:
         raise Unavailable("a stored vector is damaged: restore a backup")
-    plain = (sealing.opened(connection, row.embedding, EMBEDDING) for row in rows)
+    plain = stored if key is None else [key.open(embedding, EMBEDDING) for embedding in stored]
     flat = np.frombuffer(b"".join(plain), VECTOR)
     return Vectors(ids, flat.astype(np.float32, copy=False).reshape(len(rows), -1 if rows else 0))
 

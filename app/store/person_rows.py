@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 
 from app.entities import Person
 from app.store import erasure, replies
 from app.store.tables import collections, faces, people
 
 IDS_PER_QUERY = 10_000  # databases limit the parameters of a statement, SQLite to 32,766
+
+_OWNERS = (
+    select(faces.c.id, people.c.person, people.c.name)
+    .join_from(faces, people, faces.c.person_id == people.c.id)
+    .where(faces.c.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 @dataclass(frozen=True)
@@ -96,14 +102,11 @@ def remove(connection: Connection, key: int) -> None:
 
 def owners(connection: Connection, face_ids: Sequence[int]) -> dict[int, Owner]:
     """face id -> its person; an id that is gone is absent."""
-    query = select(faces.c.id, people.c.person, people.c.name).join_from(
-        faces, people, faces.c.person_id == people.c.id
-    )
     found = {}
     for start in range(0, len(face_ids), IDS_PER_QUERY):
         some = face_ids[start : start + IDS_PER_QUERY]
-        for row in connection.execute(query.where(faces.c.id.in_(some))):
-            found[row.id] = Owner(row.person, row.name)
+        for id, person, name in connection.execute(_OWNERS, {"ids": some}).all():
+            found[id] = Owner(person, name)
     return found
 
 
