@@ -102,6 +102,12 @@ QUEUE_DEPTH = Gauge(
     "Crops that wait for the embedder.",
     registry=REGISTRY,
 )
+AUDIT_GROUP = Histogram(
+    "face_audit_group",
+    "Lines of the audit log that one commit writes for those who wait for theirs.",
+    buckets=(1, 2, 4, 8, 16, 32, 64),
+    registry=REGISTRY,
+)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ TAR = "application/x-tar"
 def backup(services: ServicesDep) -> Response:
     """Everything that is stored, as one tar file, taken at one moment while the service goes on."""
     taken = services.gallery.backup()
-    services.gallery.audit.write(Act("backup"))
+    services.gallery.auditor.write(Act("backup"))
     headers = {
         "content-length": str(taken.size),
         "content-disposition": f'attachment; filename="{taken.filename}"',

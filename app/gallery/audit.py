@@ -1,12 +1,11 @@
 """The audit log as a whole: reading it, and proving that nobody changed it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.entities import AuditLine, Identification
+from app.entities import AuditLine
 from app.errors import BadRequest
 from app.store import audit_rows
-from app.store.audit_rows import Act as Act
 from app.store.audit_rows import Head
 from app.store.store import Store
 
@@ -24,20 +23,6 @@ class Verdict:
 class AuditLog:
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    def write(self, act: Act) -> None:
-        """Returns when it is on disk; for what is no change of the store by itself."""
-        with self._store.write() as connection:
-            audit_rows.append(connection, act)
-
-    def identified(self, collection: str, answers: Sequence[Identification]) -> None:
-        """Everyone whom the answers name: the recognised, and apart from them the ranked."""
-        people = {
-            answer.matches[0].person: None for answer in answers if answer.decision == "match"
-        }
-        ranked = {match.person: None for answer in answers for match in answer.matches}
-        shown = [person for person in ranked if person not in people]
-        self.write(Act("identify", collection, list(people), shown))
 
     def lines(self, after: int = 0, limit: int = CHUNK) -> list[AuditLine]:
         """Up to `limit` lines behind the number `after`."""

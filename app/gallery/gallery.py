@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
-import numpy as np
-
 from app.archive.backup import Backup, backup_of
 from app.entities import (
     DEFAULT_COLLECTION,
@@ -22,8 +20,9 @@ from app.entities import (
     StoredFace,
     Verification,
 )
-from app.errors import BadRequest, Conflict, ContractMismatch, NotFound
-from app.gallery.audit import Act, AuditLog
+from app.errors import BadRequest, Conflict, NotFound
+from app.gallery.audit import AuditLog
+from app.gallery.auditor import Auditor
 from app.gallery.changes import Changes
 from app.gallery.collection_change import changed_columns
 from app.gallery.enrolment import add_faces, change_person, new_person
@@ -32,22 +31,20 @@ from app.gallery.keyring import Keyring
 from app.gallery.lookups import checked_face, collection_of, known_person, person_of
 from app.gallery.once import KEEP_REPLIES, Mark, answered, remember
 from app.gallery.pages import Page, checked_limit, checked_search, cursor_after, place_of
-from app.gallery.projection import index_name
-from app.gallery.ranking import Ranking, decide
+from app.gallery.recognition import Recognition
 from app.gallery.reembed_job import ReembedJobs
 from app.gallery.retention import Retention
 from app.gallery.served import ServedModel, ServedModels, agreed
 from app.gallery.shared import projection_of
 from app.gallery.unchanged import UNCHANGED, Unchanged
-from app.gallery.vectors import checked_threshold, unit_rows
+from app.gallery.vectors import checked_threshold
 from app.index.base import Index
 from app.names import checked_description, checked_id
 from app.store import collection_rows, face_rows, journal, person_rows
-from app.store.collection_rows import CollectionRow
+from app.store.audit_rows import Act
 from app.store.replies import Reply
 from app.store.store import Store
 
-MAX_TOP_K = 100
 R = TypeVar("R")
 
 
@@ -71,8 +68,10 @@ class Gallery:
         self._changes = Changes(store, self._projection)
         self.reembed = ReembedJobs(store, index, self._models, self._changes)
         self.retention = Retention(store, self._changes)
-        self._keep_replies, self._ranking = keep_replies, Ranking(store, index)
+        self._keep_replies = keep_replies
         self.audit, self.keys = AuditLog(store), Keyring(store)
+        self.auditor = Auditor(store)
+        self._recognition = Recognition(store, index, self._models, self._changes, self.auditor)
         with self._changes.begin() as connection:
             if collection_rows.find(connection, DEFAULT_COLLECTION) is None:
                 collection_rows.add(connection, DEFAULT_COLLECTION, contract)
@@ -92,7 +91,8 @@ class Gallery:
         self.retention.close()
         self.reembed.close()
         self._projection.close()
-        self._ranking.close()
+        self._recognition.close()
+        self.auditor.close()  # after those who wait for a search, and then for their line
         with self._changes.none():
             # The store first: a search under way then fails, where an emptied index would have it
             # answer that nobody is known.
@@ -347,22 +347,7 @@ class Gallery:
         made_by: Contract | None = None,
     ) -> list[Identification]:
         """embeddings (N, D) -> N answers. Ranked people are listed whatever the decision."""
-        if not 1 <= top_k <= MAX_TOP_K:
-            raise BadRequest(f"top_k must be 1 to {MAX_TOP_K}")
-        probes = unit_rows(embeddings, (made_by or self._contract).dim)
-        self._changes.catch_up()
-        with self._store.read() as connection:
-            row = collection_of(connection, collection)
-            model = self._models.require(connection, row, made_by)
-        limit = model.limit(row, threshold)
-        # Two at least: the margin is measured against the second person.
-        wanted, name = max(top_k, 2), index_name(row.key, model.contract.id)
-        rankings = self._ranking.rank(name, probes, wanted)
-        if self._models.several:
-            self._require_unmoved(row)
-        answers = [decide(ranking, top_k, limit) for ranking in rankings]
-        self.audit.identified(row.entity.name, answers)
-        return answers
+        return self._recognition.identify(collection, embeddings, top_k, threshold, made_by)
 
     def verify(
         self,
@@ -374,27 +359,9 @@ class Gallery:
         made_by: Contract | None = None,
     ) -> Verification:
         """embedding (D,) against the best face of one person."""
-        probe = unit_rows(np.asarray(embedding)[None], (made_by or self._contract).dim)[0]
-        with self._store.read() as connection:
-            row = collection_of(connection, collection)
-            model = self._models.require(connection, row, made_by)
-            known = face_rows.vectors_of_person(connection, person_of(connection, row, person).key)
-        if len(known.ids) == 0:
-            raise NotFound(f"the person {person!r} has no face to compare with")
-        scores = np.clip(known.embeddings @ probe, -1, 1)
-        best = int(scores.argmax())
-        score, limit = float(scores[best]), model.limit(row, threshold)
-        self.audit.write(Act("verify", row.entity.name, [person]))
-        return Verification(score, limit, score >= limit, int(known.ids[best]))
+        return self._recognition.verify(collection, person, embedding, threshold, made_by)
 
     def counts(self) -> tuple[int, int]:
         """People and faces of all collections."""
         with self._store.read() as connection:
             return person_rows.count(connection), face_rows.count(connection)
-
-    def _require_unmoved(self, row: CollectionRow) -> None:
-        """The index that was searched may have been dropped under the search."""
-        with self._store.read() as connection:
-            now = collection_rows.contracts(connection, [row.key]).get(row.key)
-        if now != row.entity.contract:
-            raise ContractMismatch(f"the collection {row.entity.name!r} went to another model")

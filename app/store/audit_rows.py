@@ -22,6 +22,9 @@ from app.store.tables import audit
 
 FIRST = "0" * 64
 
+_LAST = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+_INSERT = insert(audit)
+
 
 @dataclass(frozen=True)
 class Act:
@@ -34,35 +37,47 @@ class Act:
 
 
 @dataclass(frozen=True)
+class SignedAct:
+    act: Act
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Head:
     seq: int  # 0: nothing is logged yet
     hash: str
 
 
+def signed(act: Act) -> SignedAct:
+    """By whoever acts in this thread, now."""
+    return SignedAct(act, ACTOR.get(), datetime.now(UTC))
+
+
 def append(connection: Connection, act: Act) -> None:
     """In the transaction of the act itself: both are stored, or neither."""
-    last = head(connection)
-    line = AuditLine(
-        seq=last.seq + 1,
-        at=datetime.now(UTC),
-        actor=ACTOR.get(),
-        action=act.action,
-        collection=None if act.collection is None else _composed(act.collection),
-        people=tuple(_composed(person) for person in act.people),
-        shown=tuple(_composed(person) for person in act.shown),
-    )
-    connection.execute(
-        insert(audit).values(
-            seq=line.seq,
-            at=line.at,
-            actor=line.actor,
-            action=line.action,
-            collection=line.collection,
-            people=list(line.people),
-            shown=list(line.shown),
-            hash=chained(last.hash, line),
+    append_all(connection, [signed(act)])
+
+
+def append_all(connection: Connection, acts: Sequence[SignedAct]) -> None:
+    """One line each, in this order, behind the last line."""
+    last, rows = head(connection), []
+    for act in acts:
+        line = _line(last.seq + 1, act)
+        last = Head(line.seq, chained(last.hash, line))
+        rows.append(
+            {
+                "seq": line.seq,
+                "at": line.at,
+                "actor": line.actor,
+                "action": line.action,
+                "collection": line.collection,
+                "people": list(line.people),
+                "shown": list(line.shown),
+                "hash": last.hash,
+            }
         )
-    )
+    connection.execute(_INSERT, rows)
 
 
 def chained(before: str, line: AuditLine) -> str:
@@ -74,8 +89,7 @@ def chained(before: str, line: AuditLine) -> str:
 
 
 def head(connection: Connection) -> Head:
-    last = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-    row = connection.execute(last).first()
+    row = connection.execute(_LAST).first()
     return Head(0, FIRST) if row is None else Head(row.seq, row.hash)
 
 
@@ -94,6 +108,19 @@ def _from_row(row: Row[Any]) -> AuditLine:
         collection=row.collection,
         people=tuple(row.people),
         shown=tuple(row.shown),
+    )
+
+
+def _line(seq: int, signed: SignedAct) -> AuditLine:
+    act = signed.act
+    return AuditLine(
+        seq=seq,
+        at=signed.at,
+        actor=signed.actor,
+        action=act.action,
+        collection=None if act.collection is None else _composed(act.collection),
+        people=tuple(_composed(person) for person in act.people),
+        shown=tuple(_composed(person) for person in act.shown),
     )
 
 

@@ -9,7 +9,7 @@ plain functions over the connection that a block gives.
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import Connection, event
@@ -70,9 +70,12 @@ class Store:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """On leaving, the block is on disk, and what it deleted is erased; on an error, none is."""
-        with stage("store"), translated(), self._one_writer:
+    def write(self, *, timed: bool = True) -> Iterator[Connection]:
+        """On leaving, the block is on disk, and what it deleted is erased; on an error, none is.
+
+        It is a stage of a request, unless not `timed`.
+        """
+        with stage("store") if timed else nullcontext(), translated(), self._one_writer:
             self._require_open()
             with self._writer.begin() as connection:
                 erasure.take(connection)  # of a block that failed

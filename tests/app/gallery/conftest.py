@@ -7,6 +7,8 @@ from app.gallery import Gallery
 from app.index.milvus import MilvusIndex
 from app.store.store import Store
 from tests.app.gallery.made import CONTRACT, THRESHOLD, open_gallery
+from tests.app.store.conftest import store as store
+from tests.app.store.conftest import url as url
 
 BACK_ENDS = ("sqlite and faiss", pytest.param("postgresql and milvus", marks=pytest.mark.slow))
 
