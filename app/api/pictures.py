@@ -1,6 +1,6 @@
 """Pictures of a request -> per picture its faces or its fault, without losing the others."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -52,7 +52,8 @@ def faces_of(
     """Raises the first picture's fault when no picture was good."""
     require(pictures)
     outcomes: list[Outcome] = []
-    for group in _decoded(services, pictures):
+    most = services.settings.max_image_pixels
+    for group in in_groups(_decoded(services, pictures), most):
         photos = [entry for entry in group if not isinstance(entry, ImageError)]
         found = iter(find(photos) if photos else [])
         outcomes += [entry if isinstance(entry, ImageError) else next(found) for entry in group]
@@ -91,25 +92,33 @@ def _need(outcome: Outcome, picture: Picture) -> Outcome:
     return outcome
 
 
-def _decoded(services: Services, pictures: Sequence[Picture]) -> Iterator[list[Photo | ImageError]]:
-    """In groups of about as many pixels as one picture may have: 32 of the largest would be 4 GB.
+def _decoded(services: Services, pictures: Sequence[Picture]) -> Iterator[Photo | ImageError]:
+    for picture in pictures:
+        try:
+            yield decode(services, picture)
+        except ImageError as error:
+            yield error
+
+
+def in_groups(
+    photos: Iterable[Photo | ImageError], most: int
+) -> Iterator[list[Photo | ImageError]]:
+    """In groups of about `most` pixels, as many as one picture may have: 32 of the largest would be
+    4 GB. The pictures of a group go through the networks together.
 
     Counted are the pixels that are held, and those of the largest picture that may yet have to be
-    decoded whole, one at a time. The pictures of a group go through the networks together.
+    decoded whole, one at a time.
     """
     group: list[Photo | ImageError] = []
     held = largest = 0
-    for picture in pictures:
-        try:
-            photo = decode(services, picture)
-        except ImageError as error:
-            group.append(error)
-            continue
+    for photo in photos:
         group.append(photo)
+        if isinstance(photo, ImageError):
+            continue
         held += photo.image.shape[0] * photo.image.shape[1]
         if photo.factor > 1:
             largest = max(largest, photo.width * photo.height)
-        if held + largest >= services.settings.max_image_pixels:
+        if held + largest >= most:
             yield group
             group, held, largest = [], 0, 0
     if group:

@@ -55,7 +55,9 @@ class CenterFaceDetector:
         self._input = self._session.get_inputs()[0].name
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
-        return [find_at_two_scales(self._find, image, self.side) for image in images]
+        # Of 2,940 faces 14 pixels high in its input, in JPEGs decoded smaller, it found 473 so, 399
+        # in area means, and 486 in area means of the whole; of larger ones about as many.
+        return [find_at_two_scales(self._find, image, self.side, sharp=True) for image in images]
 
     def close(self) -> None:
         """Nothing to do: the session goes with its last user."""

@@ -28,11 +28,14 @@ class Found(NamedTuple):
 
 
 def find_at_two_scales(
-    find: Callable[[Image, int], Found], image: Image, max_side: int
+    find: Callable[[Image, int], Found], image: Image, max_side: int, *, sharp: bool = False
 ) -> list[Face]:
-    """`find(image, side)` looks at the picture with its longer side at most `side` pixels."""
+    """`find(image, side)` looks at the picture with its longer side at most `side` pixels.
+
+    `sharp` is how a picture beyond `max_side` is shrunk, see there.
+    """
     # Shrunk once: the small copy is made of the large one, not of a picture several times larger.
-    large_copy, step_x, step_y = shrunk(image, max_side)
+    large_copy, step_x, step_y = shrunk(image, max_side, sharp=sharp)
     found, ranks = _both(find, large_copy, max_side)
     kept = nms(found.boxes, ranks, _OVERLAP)
     step = np.array([step_x, step_y], np.float32)

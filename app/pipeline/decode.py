@@ -80,7 +80,7 @@ _TURNS = {  # EXIF orientation -> what undoes it
 }
 _FACTORS = (8, 4, 2)  # by which libjpeg decodes a picture smaller
 _LYING = 5  # EXIF orientations from here on swap width and height
-# The largest pictures go two at a time: one of 40 megapixels takes 0.4 to 0.65 GB while decoded.
+# The largest pictures go two at a time: one of 40 megapixels takes 0.4 to 0.7 GB while decoded.
 _LARGE = 16_000_000  # pixels
 _FEW = BoundedSemaphore(2)
 

@@ -30,6 +30,15 @@ def test_detect_tells_where_and_how_good(http):
     assert set(face["quality"]) == {"score", "size", "sharpness", "brightness", "frontal"}
 
 
+def test_a_large_jpeg_is_answered_in_its_own_pixels(http):
+    (small,) = faces(post(http, "/detect", photos.one_face()))
+    large = photos.astronaut().resize((2400, 2240), Pil.Resampling.BICUBIC)
+    (face,) = faces(post(http, "/detect", photos.encoded(large, "JPEG", quality=80)))
+    assert np.allclose(np.array(face["box"]) / 8, small["box"], atol=6)
+    assert np.allclose(np.array(face["landmarks"]) / 8, small["landmarks"], atol=6)
+    assert face["quality"]["size"] == pytest.approx(8 * small["quality"]["size"], rel=0.1)
+
+
 def test_detect_finds_all_and_obeys_its_options(http):
     found = faces(post(http, "/detect", photos.six_faces()))
     assert len(found) == 6

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.detectors.geometry import fit, nms, to_faces
+from app.detectors.geometry import fit, nms, shrunk, to_faces
 from tests.doubles import picture
 
 
@@ -48,3 +48,22 @@ def test_faces_are_clipped_sorted_and_those_outside_left_out():
     faces = to_faces(boxes, landmarks, np.array([0.5, 1.2, 0.9], np.float32), picture(80, 100))
     assert [face.box.tolist() for face in faces] == [[10, 10, 100, 80], [0, 0, 5, 5]]
     assert [face.score for face in faces] == [1.0, 0.5]
+
+
+def test_sharp_shrinking_keeps_more_of_a_fine_pattern():
+    waves = 127 * (1 + np.sin(np.arange(1250) * (2 * np.pi / 4.6)))
+    image = np.broadcast_to(waves[None, :, None], (500, 1250, 3)).astype(np.uint8)
+    sharp, step_x, step_y = shrunk(image, 1000, sharp=True)
+    means, *_ = shrunk(image, 1000)
+    assert sharp.shape == means.shape == (400, 1000, 3)
+    assert step_x == step_y == 1.25
+    assert sharp.std() > 1.05 * means.std()
+    # From two times smaller on the means are sharp enough.
+    assert np.array_equal(shrunk(image, 600, sharp=True)[0], shrunk(image, 600)[0])
+
+
+def test_what_is_small_enough_is_not_copied():
+    image = picture(30, 50)
+    same, step_x, step_y = shrunk(image, 50, sharp=True)
+    assert same is image
+    assert (step_x, step_y) == (1, 1)

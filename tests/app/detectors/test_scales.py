@@ -39,3 +39,16 @@ def test_a_small_picture_is_looked_at_once():
 
 def test_nothing_found_is_an_empty_list():
     assert find_at_two_scales(lambda image, side: found(), picture(300, 300), 1000) == []
+
+
+def test_a_larger_picture_is_shrunk_once_and_its_faces_are_in_its_own_pixels():
+    shapes: list[tuple[int, ...]] = []
+
+    def find(image: Image, side: int) -> Found:
+        shapes.append(image.shape)
+        return found((0, 0, 200, 200, 0.7)) if side == 256 else found((300, 0, 340, 40, 0.8))
+
+    faces = find_at_two_scales(find, picture(1500, 3000), 1000)
+    assert shapes == [(500, 1000, 3)] * 2
+    assert [face.box.tolist() for face in faces] == [[900, 0, 1020, 120], [0, 0, 600, 600]]
+    assert faces[0].landmarks[0].tolist() == [900, 0]
