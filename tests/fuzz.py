@@ -3,7 +3,7 @@
     python -m tests.fuzz --files 20000 --seed 1
     python -m tests.fuzz --kinds PNG --files 1 --first 4711    # that one again
 
-Of each format so many files go through `decode_image`, in a process of their own: one that dies or
+Of each format so many files go through `decode_photo`, in a process of their own: one that dies or
 is busy with a file for too long is noted with the file's number and goes on with the next. Part of
 the files, `--over-http`, are sent to a running service too. A fault is anything but a picture or an
 ImageError, an answer of 500 or above, or memory that grows.
@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 
 from app.errors import ImageError
-from app.pipeline.decode import ImageLimits, decode_image
+from app.pipeline.decode import ImageLimits, decode_photo
 from app.pipeline.formats import Kind
 from tests.corpus import KINDS, corpus, spoilt
 from tests.process import environment_in, served
@@ -34,6 +34,7 @@ PATIENCE = 20  # seconds for one file; it takes milliseconds, at the limit of pi
 WARM = 0.25  # of the files, after which memory may grow no more
 GROWTH = 32 * 1024 * 1024  # bytes that the allocator may hold on to beyond that
 LIMITS = ImageLimits(max_pixels=16_000_000)
+SIDE = 48  # pixels that a detector would want: small, so that small files are reduced too
 PATHS = ("/detect", "/embed", "/identify")
 REPORT_EVERY = 200  # files over HTTP
 
@@ -123,9 +124,14 @@ def _decode_all(kind: Kind, files: range, seed: int, tell: Connection) -> None:
 
 
 def outcome(data: bytes) -> str:
-    """One of OUTCOMES, or what went wrong."""
+    """One of OUTCOMES, or what went wrong, of the whole picture and of it reduced."""
+    whole, reduced = _outcome(data, None), _outcome(data, SIDE)
+    return whole if reduced in OUTCOMES else reduced
+
+
+def _outcome(data: bytes, side: int | None) -> str:
     try:
-        image = decode_image(data, LIMITS)
+        image = decode_photo(data, LIMITS, side).image
     except ImageError as error:
         return error.code
     except BaseException as error:
