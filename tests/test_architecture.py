@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "entities": set(),
     "cpu": set(),
+    "memory": set(),
     "actor": set(),
     "names": {"errors"},
     "metrics": {"tracing"},
@@ -35,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gallery": BASE | {"index", "store", "archive"},
     "api": BASE | {"pipeline", "gallery"},  # asks the gallery, never a back-end
     "wiring": BASE | ADAPTERS | {"pipeline", "gallery"},  # the only one to name back-ends
-    "main": BASE | {"logs", "pipeline", "gallery", "api", "wiring"},
+    "main": BASE | {"logs", "memory", "pipeline", "gallery", "api", "wiring"},
     "client": BASE | {"api"},  # parses with the schemas
     "commands": SERVICE | {"archive", "pipeline", "gallery", "api", "client"},
     "bench": SERVICE | {"client", "commands", "pipeline", "gallery", "index", "store"},
