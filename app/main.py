@@ -32,7 +32,7 @@ from app.api.connections import Connection
 from app.api.deps import Services
 from app.api.door import Door
 from app.errors import SettingsError
-from app.memory import share_arenas
+from app.memory import settle_memory
 from app.settings import Settings, traces_to
 from app.wiring import build_analyzer, build_gallery, check_binding, make_first_key
 
@@ -100,7 +100,7 @@ def serve(settings: Settings, *, first_key: bool = False) -> None:
 
     `first_key` makes and prints a key where there never was one: a container starts so.
     """
-    share_arenas()
+    settle_memory()
     if first_key and (key := make_first_key(settings)):
         print(f"The first key, an admin's; it is not shown again: {key}", flush=True)
     check_binding(settings)

@@ -5,10 +5,10 @@ from app.memory import ARENAS
 
 COUNT = """
 import ctypes, sys, threading
-from app.memory import share_arenas
+from app.memory import settle_memory
 
 if sys.argv[1] == "shared":
-    share_arenas()
+    settle_memory()
 all_there = threading.Barrier(12)
 
 def work():
@@ -36,6 +36,6 @@ def arenas(how: str, tmp_path) -> int:
     return said.read_text().count("<heap nr=")
 
 
-def test_threads_share_arenas(tmp_path):
+def test_threads_settle_memory(tmp_path):
     assert arenas("alone", tmp_path) > ARENAS
     assert arenas("shared", tmp_path) == ARENAS
