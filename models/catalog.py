@@ -53,7 +53,7 @@ CARDS: dict[str, ModelCard] = {
             name="scsc_faceresnet",
             task="embedder",
             file="scsc_faceresnet.onnx",
-            sha256="bde40d2819d6db2b11b95a5460f79a083c7aa6dca5e888564335f645a550f06d",
+            sha256="11ee94729cad6378e1fde86290ba49e19bfe387c553b5f2d936debab78979b17",
             licence="Apache-2.0",
             origin="trained by this project, see models/weights/",
             input_size=112,
@@ -63,7 +63,7 @@ CARDS: dict[str, ModelCard] = {
             dim=256,
             threshold=0.5,
             checkpoint="scsc_faceresnet.pt",
-            checkpoint_sha256="d8e16e7363ae6465bc2e935a6fcf35b2d34734e76e72051efb7a69049f2079de",
+            checkpoint_sha256="e37b24f9da3a69ee0e9a5f709f30eef298bc582730e70819943b83e3f459d6ed",
         ),
         ModelCard(
             name="centerface",
