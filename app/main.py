@@ -80,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         bodies=Bodies(
             settings.max_request_bytes, settings.max_waiting_bytes, settings.max_body_seconds
         ),
+        door=services.door,
     )
     return app
 

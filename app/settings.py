@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     queue_size: Positive = 256  # crops that may wait; beyond that the answer is `busy`
     workers: Positive = 8  # requests whose pictures are worked on at once
     max_waiting: Positive = 64  # more requests with pictures may wait; beyond that `busy`
-    max_wait_seconds: Annotated[float, Field(gt=0)] = 10.0  # for its turn; beyond that `busy`
+    max_wait_seconds: Annotated[float, Field(gt=0)] = 3.0  # for its turn; beyond that `busy`
     max_waiting_bytes: Positive = 512 * MIB  # of all bodies together
     max_body_seconds: Annotated[float, Field(gt=0)] = 20.0  # and one more for each 16 KiB
 

@@ -21,6 +21,7 @@ def environment_in(folder: Path) -> dict[str, str]:
         "FACE_MODEL_FILE": str(write_tiny_model(folder / "tiny.onnx")),
         "FACE_PORT": "0",
         "FACE_THREADS": "1",
+        "FACE_MAX_WAIT_SECONDS": "10",  # however slow the machine is
     }
 
 

@@ -20,11 +20,15 @@ from app.actor import ACTOR
 from app.api import browsers, handlers
 from app.api.bodies import Bodies
 from app.api.callers import Callers
+from app.api.door import Door
 from app.errors import FaceError
 
 REQUEST_ID = "x-request-id"
 PLAIN_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
+# Asked for room here already: under overload most requests are refused, and the way through the
+# router costs a refusal twice the time, which those at work lack. The rest is asked there.
+WITH_PICTURES = frozenset({"/detect", "/align", "/embed", "/verify", "/identify", "/enroll"})
 MOST_INSIDE = 1000  # requests of all kinds, those whose body hardly comes among them
 INNERMOST = 8  # frames of a stack that are logged
 
@@ -32,10 +36,11 @@ log = logging.getLogger("face.access")
 
 
 class Access:
-    def __init__(self, app: ASGIApp, callers: Callers, bodies: Bodies) -> None:
+    def __init__(self, app: ASGIApp, callers: Callers, bodies: Bodies, door: Door) -> None:
         self.app = app
         self.callers = callers
         self.bodies = bodies
+        self.door = door
         self.inside = 0  # requests; touched on the event loop only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,6 +72,8 @@ class Access:
                 raise HTTPException(503, "too many requests at once; try again shortly")
             browsers.refuse_other_sites(scope)
             caller = await self.callers.admit(scope)
+            if _is_with_pictures(scope):
+                self.door.require_room()
         except (HTTPException, FaceError) as refusal:
             await handlers.refused(answer.request_id, refusal)(scope, receive, answer.send)
             return
@@ -96,9 +103,14 @@ class _Answer:
         await self._send(message)
 
 
+def _is_with_pictures(scope: Scope) -> bool:
+    return scope["method"] == "POST" and scope["path"] in WITH_PICTURES
+
+
 def _tell(scope: Scope, request_id: str, status: int | None, seconds: float) -> None:
     """The path is the route's template: an address may hold a person's id."""
-    path = getattr(scope.get("route"), "path", "unknown")
+    refused_here = scope["path"] if _is_with_pictures(scope) else "unknown"
+    path = getattr(scope.get("route"), "path", refused_here)
     method = scope["method"] if scope["method"] in METHODS else "other"
     shown = status or 499  # the caller left before an answer began
     metrics.REQUESTS.labels(method, path, str(shown)).inc()

@@ -25,6 +25,7 @@ from app.commands.samples import astronaut, astronaut_file
 from app.settings import read_settings
 
 ANSWER_SECONDS = 120.0  # an answer that takes longer counts as none
+PAUSE = 1.0  # seconds after a `busy`, as its Retry-After says
 SLOW_ANNOUNCED = 5 * 1024 * 1024  # bytes that a slow sender promises
 SLOW_PAUSE = 1.0  # seconds between two of its bytes
 BEGINNING = b'--edge\r\ncontent-disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
@@ -122,12 +123,14 @@ async def _measure(
 
 
 async def _closed_loop(url: str, request: bytes, clients: int, seconds: float) -> Tally:
-    """Each client sends the next request when it has its answer. Those begun in time count."""
+    """Each client sends the next request when it has its answer, and a second later when it was
+    refused, as it was told. Those begun in time count."""
     tally, until = Tally(), time.monotonic() + seconds
 
     async def client() -> None:
         while time.monotonic() < until:
-            await _send(url, request, tally)
+            if await _send(url, request, tally) == 503:
+                await asyncio.sleep(PAUSE)
 
     await asyncio.gather(*(client() for _ in range(clients)))
     return tally
@@ -143,8 +146,9 @@ async def _open_loop(url: str, request: bytes, rate: float, seconds: float) -> t
     return tally, len(tasks)
 
 
-async def _send(url: str, request: bytes, tally: Tally) -> None:
-    """On a connection of its own. What is refused may be answered before all of it is sent."""
+async def _send(url: str, request: bytes, tally: Tally) -> int:
+    """The status, or 0. On a connection of its own. What is refused may be answered before all of
+    it is sent."""
     began = time.monotonic()
     status, head = 0, b""
     try:
@@ -159,6 +163,7 @@ async def _send(url: str, request: bytes, tally: Tally) -> None:
     tally.note(status, time.monotonic() - began)
     if status == 503 and b"retry-after" not in head.lower():
         tally.retry_after_missing += 1
+    return status
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ analyses the same files on one pool of threads, in turn with the service, so tha
 machine does befalls both.
 """
 
-import asyncio
 import itertools
 import os
 import statistics
@@ -111,14 +110,14 @@ def measure(seconds: float, archive: Path | None) -> Report:
         }
 
         def load(path: str, clients: int) -> Load:
-            return asyncio.run(_loaded(url, asked[path], "all", clients, seconds))
+            return _loaded(url, asked[path], "all", clients, seconds)
 
         alone, stages_alone = _staged(url, lambda: load("/embed", 1))
         together, stages_together = _staged(url, lambda: load("/identify", COMPARED))
         done = {("/embed", 1): alone, ("/identify", COMPARED): together}
         loads = [done.get((p, n)) or load(p, n) for p in PATHS for n in CLIENTS]
         sizes = [
-            asyncio.run(_loaded(url, [one], shot.name, 1, seconds))
+            _loaded(url, [one], shot.name, 1, seconds)
             for one, shot in zip(asked["/embed"], shots, strict=True)
         ]
         ours, theirs = [], []
@@ -156,33 +155,38 @@ def _form(path: str, shots: Sequence[Photograph], faces: int, **fields: str) -> 
     return Asked(path, made.read(), made.headers["content-type"], faces)
 
 
-async def _loaded(
-    url: str, asked: Sequence[Asked], pictures: str, clients: int, seconds: float
-) -> Load:
-    """What is begun in time counts, and is waited for."""
+def _loaded(url: str, asked: Sequence[Asked], pictures: str, clients: int, seconds: float) -> Load:
+    """What is begun in time counts, and is waited for.
+
+    By the plainest client there is: a richer one costs milliseconds a request, of the same cores.
+    """
     turn = itertools.cycle(asked)
-    took: list[float] = []
-    faces = refused = 0
     began = time.perf_counter()
 
-    async def client(http: httpx.AsyncClient) -> None:
-        nonlocal faces, refused
-        while (sent := time.perf_counter()) < began + seconds:
-            one = next(turn)
-            headers = {"content-type": one.content_type}
-            answer = await http.post(one.path, content=one.body, headers=headers)
-            if answer.status_code == 503:
-                refused += 1
-                await asyncio.sleep(PAUSE)
-                continue
-            answer.raise_for_status()
-            took.append(time.perf_counter() - sent)
-            faces += one.faces
+    def client(_: int) -> tuple[list[float], int, int]:
+        took, faces, refused = list[float](), 0, 0
+        with closing(HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)) as connection:
+            while (sent := time.perf_counter()) < began + seconds:
+                one = next(turn)
+                headers = {"content-type": one.content_type}
+                connection.request("POST", one.path, one.body, headers)
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status == 503:
+                    refused += 1
+                    time.sleep(PAUSE)
+                elif answer.status != 200:
+                    raise RuntimeError(f"{one.path} was answered with {answer.status}")
+                else:
+                    took.append(time.perf_counter() - sent)
+                    faces += one.faces
+        return took, faces, refused
 
-    limits = httpx.Limits(max_connections=clients)
-    async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=limits) as http:
-        await asyncio.gather(*(client(http) for _ in range(clients)))
+    with ThreadPoolExecutor(clients) as pool:
+        tallies = list(pool.map(client, range(clients)))
     wall = time.perf_counter() - began
+    took = [seconds for each, _, _ in tallies for seconds in each]
+    faces, refused = sum(each for _, each, _ in tallies), sum(each for _, _, each in tallies)
     p50, p99 = (float(cut) * 1000 for cut in np.percentile(took, [50, 99]))
     return Load(asked[0].path, pictures, clients, len(took), refused, faces / wall, p50, p99)
 
@@ -217,31 +221,13 @@ def _crops(url: str, beside: ProcessPoolExecutor, seconds: float) -> tuple[float
     file = BytesIO()
     Pil.fromarray(close_up()).save(file, "PNG")
     crops = [Photograph("crop.png", file.getvalue())] * CROPS
-    asked = _form("/embed", crops, CROPS, aligned="true")
+    asked = [_form("/embed", crops, CROPS, aligned="true")]
     ours, theirs = [], []
     for _ in range(ROUNDS):
-        ours.append(_plain(url, asked, seconds / ROUNDS))
+        ours.append(_loaded(url, asked, "crops", 1, seconds / ROUNDS).p50_ms)
         files = [crop.data for crop in crops]
         theirs.append(beside.submit(_pipeline_crops, files, seconds / ROUNDS).result())
     return statistics.median(ours), statistics.median(theirs)
-
-
-def _plain(url: str, asked: Asked, seconds: float) -> float:
-    """Median ms by the plainest client there is: a richer one costs milliseconds of its own."""
-    took = list[float]()
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
-    with closing(connection):
-        until = time.perf_counter() + seconds
-        while not took or time.perf_counter() < until:
-            began = time.perf_counter()
-            headers = {"content-type": asked.content_type}
-            connection.request("POST", asked.path, asked.body, headers)
-            answer = connection.getresponse()
-            answer.read()
-            took.append(time.perf_counter() - began)
-            if answer.status != 200:
-                raise RuntimeError(f"{asked.path} was answered with {answer.status}")
-    return statistics.median(took) * 1000
 
 
 # The pipeline alone, in a process that keeps it between the calls

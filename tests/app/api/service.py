@@ -11,6 +11,7 @@ from app.settings import Settings
 @contextmanager
 def running(settings: Settings) -> Iterator[str]:
     """Yields its address."""
+    settings = settings.model_copy(update={"max_wait_seconds": 10})  # however slow the machine is
     listening = listen(settings.model_copy(update={"port": 0}))
     server = server_of(create_app(settings), settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
