@@ -109,8 +109,8 @@ def _is_with_pictures(scope: Scope) -> bool:
 
 def _tell(scope: Scope, request_id: str, status: int | None, seconds: float) -> None:
     """The path is the route's template: an address may hold a person's id."""
-    refused_here = scope["path"] if _is_with_pictures(scope) else "unknown"
-    path = getattr(scope.get("route"), "path", refused_here)
+    refused_here: str = scope["path"] if _is_with_pictures(scope) else "unknown"
+    path: str = getattr(scope.get("route"), "path", refused_here)
     method = scope["method"] if scope["method"] in METHODS else "other"
     shown = status or 499  # the caller left before an answer began
     metrics.REQUESTS.labels(method, path, str(shown)).inc()
