@@ -12,6 +12,7 @@ from app.api import handlers
 from app.api.access import Access
 from app.api.bodies import Bodies
 from app.api.callers import Callers
+from app.api.door import Door
 from tests.app.api import photos
 
 
@@ -93,7 +94,9 @@ def failing_app() -> FastAPI:
             raise errors.Unavailable("the store could not be read") from exc
 
     handlers.install(app)
-    app.add_middleware(Access, callers=Callers(None, None), bodies=Bodies(1000, 1000, 5))
+    app.add_middleware(
+        Access, callers=Callers(None, None), bodies=Bodies(1000, 1000, 5), door=Door(1, 1, 1)
+    )
     return app
 
 
