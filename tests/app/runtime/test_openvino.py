@@ -1,50 +1,9 @@
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 
-from app.errors import SettingsError, Unavailable
+from app.errors import SettingsError
 from app.runtime.openvino import OpenVinoRuntime
-from tests.app.runtime.networks import mean_network
-
-
-@pytest.fixture
-def runtime(tmp_path) -> OpenVinoRuntime:
-    pytest.importorskip("openvino", reason="comes with the extra `openvino`")
-    return OpenVinoRuntime(mean_network(tmp_path / "mean.onnx"), threads=1)
-
-
-def test_it_gives_the_first_output_for_any_batch(runtime):
-    for count in (1, 5):
-        batch = np.random.default_rng(count).normal(size=(count, 3, 4, 6)).astype(np.float32)
-        output = runtime.run(batch)
-        assert output.dtype == np.float32
-        assert np.allclose(output, 2 * batch.mean((2, 3)), atol=1e-6)
-    runtime.close()
-
-
-def test_threads_may_run_at_once(runtime):
-    batches = [np.full((2, 3, 8, 8), number, np.float32) for number in range(16)]
-    with ThreadPoolExecutor(8) as pool:
-        outputs = list(pool.map(runtime.run, batches))
-    assert [output[0, 0] for output in outputs] == [2 * number for number in range(16)]
-
-
-def test_a_batch_that_does_not_fit_is_unavailable_and_the_next_runs(runtime):
-    with pytest.raises(Unavailable):
-        runtime.run(np.zeros((1, 4, 8, 8), np.float32))
-    assert runtime.run(np.ones((1, 3, 8, 8), np.float32)).tolist() == [[2, 2, 2]]
-
-
-def test_a_missing_or_broken_file_is_a_settings_error(tmp_path):
-    pytest.importorskip("openvino", reason="comes with the extra `openvino`")
-    with pytest.raises(SettingsError, match=r"absent\.onnx does not exist"):
-        OpenVinoRuntime(tmp_path / "absent.onnx")
-    broken = tmp_path / "broken.onnx"
-    broken.write_bytes(b"no model")
-    with pytest.raises(SettingsError, match="is it an ONNX file"):
-        OpenVinoRuntime(broken)
 
 
 def test_without_openvino_the_extra_is_named(monkeypatch, tmp_path):
