@@ -27,7 +27,7 @@ REQUEST_ID = "x-request-id"
 PLAIN_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 # Asked for room here already: under overload most requests are refused, and the way through the
-# router costs a refusal twice the time, which those at work lack. The rest is asked there.
+# router would take time that those at work lack. The rest is asked there.
 WITH_PICTURES = frozenset({"/detect", "/align", "/embed", "/verify", "/identify", "/enroll"})
 MOST_INSIDE = 1000  # requests of all kinds, those whose body hardly comes among them
 INNERMOST = 8  # frames of a stack that are logged

@@ -19,13 +19,12 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
-from app.bench.process import resident, served
+from app.bench.process import PAUSE, resident, served
 from app.client import FaceClient
 from app.commands.samples import astronaut, astronaut_file
 from app.settings import read_settings
 
 ANSWER_SECONDS = 120.0  # an answer that takes longer counts as none
-PAUSE = 1.0  # seconds after a `busy`, as its Retry-After says
 SLOW_ANNOUNCED = 5 * 1024 * 1024  # bytes that a slow sender promises
 SLOW_PAUSE = 1.0  # seconds between two of its bytes
 BEGINNING = b'--edge\r\ncontent-disposition: form-data; name="image"; filename="a.png"\r\n\r\n'

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PAUSE = 1.0  # seconds that a client waits after a `busy`, as its Retry-After says
+
 
 @contextmanager
 def served() -> Iterator[tuple[str, subprocess.Popen[str]]]:

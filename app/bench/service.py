@@ -27,7 +27,7 @@ from PIL import Image as Pil
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.bench.photographs import Photograph, photographs
-from app.bench.process import served
+from app.bench.process import PAUSE, served
 from app.client import FaceClient
 from app.commands.samples import astronaut_file, close_up
 from app.cpu import available_cpus, quieten_numpy
@@ -41,7 +41,6 @@ CLIENTS = (1, 4, 16, 64)
 COMPARED = 16  # clients, as many as the pool beside them has threads
 CROPS = 16  # in the request whose overhead is measured
 ROUNDS = 3  # of service and pipeline in turn
-PAUSE = 1.0  # seconds after a `busy`, as its Retry-After says
 TIMEOUT = 120.0  # seconds to an answer, on a machine that is busy with other work
 
 
@@ -185,7 +184,7 @@ def _loaded(url: str, asked: Sequence[Asked], pictures: str, clients: int, secon
     with ThreadPoolExecutor(clients) as pool:
         tallies = list(pool.map(client, range(clients)))
     wall = time.perf_counter() - began
-    took = [seconds for each, _, _ in tallies for seconds in each]
+    took = [one for each, _, _ in tallies for one in each]
     faces, refused = sum(each for _, each, _ in tallies), sum(each for _, _, each in tallies)
     p50, p99 = (float(cut) * 1000 for cut in np.percentile(took, [50, 99]))
     return Load(asked[0].path, pictures, clients, len(took), refused, faces / wall, p50, p99)
