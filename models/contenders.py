@@ -3,7 +3,8 @@
 mixers      FaceResNet with SCSC, plain, and with each mixer of scsc.mixers at SCSC's FLOPs
 hosts       FaceResNet, a small ResNet and a small Swin, with and without SCSC
 full        the published ResNet-50 and Swin-T, with and without SCSC, for a GPU
-ablations   the SCSC FaceResNet without one idea, with other kernels, with other groups
+ablations   the SCSC FaceResNet without one idea, with a map of places added to the routing,
+            with other kernels, with other groups
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from scsc import (
     scsc_swin_t,
     swin_t,
 )
-from scsc.ablation import ABLATIONS, ablate
+from scsc.ablation import ABLATIONS, ablate, add_position
 
 Maker = Callable[[int], nn.Module]  # number of outputs -> network
 
@@ -58,6 +59,10 @@ def _without(idea: str) -> Maker:
     return lambda outputs: ablate(_face(_SCSC)(outputs), idea)
 
 
+def _with_position(outputs: int) -> nn.Module:
+    return add_position(_face(_SCSC)(outputs))
+
+
 _SCSC = embedder.config("scsc_faceresnet")
 _TWINS = {name: _face(embedder.config(name)) for name in ("scsc_faceresnet", "faceresnet")}
 
@@ -82,6 +87,7 @@ SETS: dict[str, dict[str, Maker]] = {
     "ablations": {
         "scsc_faceresnet": _TWINS["scsc_faceresnet"],
         **{f"no-{idea}": _without(idea) for idea in ABLATIONS},
+        "position": _with_position,
         **{name: _face(replace(_SCSC, kernel_sizes=k)) for name, k in _KERNELS.items()},
         **{f"g{groups}": _face(replace(_SCSC, groups=groups)) for groups in (1, 2, 8)},
     },

@@ -1,10 +1,11 @@
-"""SCSC modules with one of their ideas taken away, to find out what it is worth.
+"""SCSC modules with one of their ideas taken away, or one added, to find out what it is worth.
 
 Parts of a finished module are exchanged, so the module itself knows nothing of it. Such networks
 are for training and comparing; `fuse` does not take them.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from scsc.module import SCSC
@@ -21,10 +22,7 @@ def ablate(network: nn.Module, idea: str) -> nn.Module:
 
     Raises ValueError for another word, or when the network has no SCSC module.
     """
-    modules = [module for module in network.modules() if isinstance(module, SCSC)]
-    if not modules:
-        raise ValueError("the network has no SCSC module")
-    for module in modules:
+    for module in _modules(network):
         match idea:
             case "routing":
                 module.routing = Even(module.routing)  # type: ignore[assignment]
@@ -36,6 +34,40 @@ def ablate(network: nn.Module, idea: str) -> nn.Module:
             case other:
                 raise ValueError(f"unknown idea {other!r}; known: {', '.join(ABLATIONS)}")
     return network
+
+
+def add_position(network: nn.Module, side: int = 7) -> nn.Module:
+    """The network itself, with a learned map of `side` cells added to each module's routing.
+
+    For aligned pictures, where a place means something: the eyes may ask for other kernels than
+    the hair. The idea is TVConv's (arXiv 2203.10489), which gives each place weights of its own.
+    The maps begin as zeros, so a trained network's outputs stay what they are.
+
+    Raises ValueError when the network has no SCSC module.
+    """
+    for module in _modules(network):
+        module.routing = Positioned(module.routing, side)  # type: ignore[assignment]
+    return network
+
+
+def _modules(network: nn.Module) -> list[SCSC]:
+    modules = [module for module in network.modules() if isinstance(module, SCSC)]
+    if not modules:
+        raise ValueError("the network has no SCSC module")
+    return modules
+
+
+class Positioned(nn.Module):
+    """(N, P, H, W) -> (N, m * g, H / stride, W / stride): routing(x), plus the resized map."""
+
+    def __init__(self, routing: nn.Conv2d, side: int) -> None:
+        super().__init__()
+        self.routing = routing
+        self.map = nn.Parameter(torch.zeros(1, routing.out_channels, side, side))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.routing(x)
+        return logits + F.interpolate(self.map, logits.shape[2:], mode="bilinear")
 
 
 class Even(nn.Module):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from scsc import SCSC, cost
-from scsc.ablation import ABLATIONS, ablate
+from scsc.ablation import ABLATIONS, ablate, add_position
 from tests.scsc.networks import HOSTS, host, trained
 
 M, WIDTH, GROUPS = 3, 8, 2
@@ -55,6 +55,26 @@ def test_without_gate_the_expansion_is_the_output(parts):
     torch.testing.assert_close(ablate(module, "gate")(x), expected, atol=1e-5, rtol=1e-5)
 
 
+@torch.no_grad()
+def test_a_map_of_places_is_added_to_the_routing(parts):
+    module, x, a = parts["module"], parts["x"], parts["a"]
+    before = module(x)
+    add_position(module, side=6)  # the maps of x have 6 x 6 cells
+    torch.testing.assert_close(module(x), before)
+    places = torch.randn_like(module.routing.map)
+    module.routing.map.copy_(places)
+    weights = torch.sigmoid(torch.logit(parts["weights"]) + places)
+    expected = module.gate(module.expand(mixed(a, weights, lambda q, j: q * M + j)))
+    torch.testing.assert_close(module(x), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("side", (5, 8))
+def test_places_are_learned_at_any_size_and_stride(side: int):
+    module = add_position(trained(SCSC(24, 16, (3, 5), GROUPS, stride=2, width=WIDTH)))
+    module.train()(torch.randn(2, 24, side, side)).square().sum().backward()
+    assert module.routing.map.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize("idea", ABLATIONS)
 @pytest.mark.parametrize("name", [name for name in HOSTS if name.startswith("scsc_")])
 def test_every_host_learns_without_it(name: str, idea: str):
@@ -70,3 +90,5 @@ def test_what_cannot_be_taken_away_is_named():
         ablate(host("scsc_swin")[0], "norm")
     with pytest.raises(ValueError, match="no SCSC module"):
         ablate(nn.Conv2d(3, 3, 1), "gate")
+    with pytest.raises(ValueError, match="no SCSC module"):
+        add_position(nn.Conv2d(3, 3, 1))
