@@ -27,7 +27,8 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         learns = self.weight.requires_grad and torch.is_grad_enabled()
-        if x.device.type != "cpu" or not learns or self.kernel_size[0] <= _TILE:
+        fast = self.kernel_size[0] <= _TILE and self.stride[0] == 1
+        if x.device.type != "cpu" or not learns or fast:
             return super().forward(x)
         weight = self.weight
         if torch.is_autocast_enabled("cpu"):  # autocast does not look into a custom operator

@@ -7,7 +7,7 @@ from torch import nn
 
 from scsc import SCSC, from_reference
 from scsc.layers import channel_shuffle
-from scsc.module import routed_sum
+from scsc.module import RoutedSum
 from tests.scsc.networks import trained
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
@@ -86,12 +86,13 @@ def test_the_absent_shuffle_gives_what_the_steps_give(kernel_sizes: tuple[int, .
         torch.testing.assert_close(module(x), literal(module, x), atol=1e-5, rtol=1e-5)
 
 
-def test_the_routed_sum_is_the_shuffle_then_the_weighted_blocks():
+@pytest.mark.parametrize("training", [False, True])
+def test_the_routed_sum_is_the_shuffle_then_the_weighted_blocks(training: bool):
     a, weights = torch.randn(2, 12, 3, 3), torch.rand(2, 6, 3, 3)
     blocks = channel_shuffle(a, 3).chunk(3, 1)
     spread = weights.repeat_interleave(2, 1).chunk(3, 1)  # each group's weight for two channels
     expected = sum(w * block for w, block in zip(spread, blocks, strict=True))
-    torch.testing.assert_close(routed_sum(a, weights, 3, 2), expected)
+    torch.testing.assert_close(RoutedSum(4, 3, 2).train(training)(a, weights), expected)
 
 
 def test_every_parameter_learns():
