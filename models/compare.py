@@ -259,19 +259,20 @@ def write_results(out: Path, results: dict[str, dict[str, Any]]) -> None:
 def results_table(results: dict[str, dict[str, Any]]) -> str:
     """Markdown: mean and, of several seeds, standard deviation, in the order of training."""
     columns = {
-        "TAR at FAR 1e-3, %": ("tar_at_far_0.001", 100),
-        "teacher cosine": ("teacher_cosine", 1),
-        "age error, years": ("age_error", 1),
-        "sex, %": ("sex_accuracy", 100),
+        "TAR at FAR 1e-2, %": ("tar_at_far_0.01", 100, 2),
+        "TAR at FAR 1e-3, %": ("tar_at_far_0.001", 100, 2),
+        "teacher cosine": ("teacher_cosine", 1, 4),
+        "age error, years": ("age_error", 1, 2),
+        "sex, %": ("sex_accuracy", 100, 1),
     }
     lines = [f"| network | seeds | {' | '.join(columns)} |", "| --- " * (2 + len(columns)) + "|"]
     for name in dict.fromkeys(key.rpartition("/")[0] for key in results):
         runs = [run for key, run in results.items() if key.rpartition("/")[0] == name]
         cells = []
-        for figure, scale in columns.values():
+        for figure, scale, digits in columns.values():
             values = [run[figure] * scale for run in runs]
-            spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.2f}{spread}")
+            spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.{digits}f}{spread}")
         lines.append(f"| {name} | {len(runs)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

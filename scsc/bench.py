@@ -134,7 +134,7 @@ def _call(engine: str, subject: Subject, x: torch.Tensor, threads: int) -> Call 
         case "eager" if subject.network is not None:
             return partial(_forward, subject.network, x)
         case "compiled" if subject.network is not None:
-            return partial(_forward, torch.compile(subject.network), x)
+            return partial(_forward, torch.compile(subject.network, dynamic=False), x)
         case "onnxruntime" if subject.file is not None:
             return _onnxruntime(subject.file, x, threads)
         case "openvino" if subject.file is not None:

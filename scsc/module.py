@@ -86,6 +86,9 @@ class RoutedSum(nn.Module):
     vector instructions, and took half of the time of a training step.
     """
 
+    spread: torch.Tensor  # (m * P, m * g, 1, 1)
+    collect: torch.Tensor  # (P, m * P, 1, 1)
+
     def __init__(self, width: int, m: int, groups: int) -> None:
         super().__init__()
         self.width, self.m, self.groups = width, m, groups

@@ -68,7 +68,7 @@ def test_a_map_of_places_is_added_to_the_routing(parts):
     torch.testing.assert_close(module(x), expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("side", (5, 8))
+@pytest.mark.parametrize("side", [5, 8])
 def test_places_are_learned_at_any_size_and_stride(side: int):
     module = add_position(trained(SCSC(24, 16, (3, 5), GROUPS, stride=2, width=WIDTH)))
     module.train()(torch.randn(2, 24, side, side)).square().sum().backward()
