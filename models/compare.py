@@ -329,8 +329,8 @@ def main() -> None:
     for command in (costs, trains):
         words = f"networks, or sets of them: {', '.join(SETS)}"
         command.add_argument("networks", nargs="+", help=words)
-    for command in (trains, tables):
-        command.add_argument("--out", type=Path, required=True, help="folder of the comparison")
+    trains.add_argument("--out", type=Path, required=True, help="folder of the comparison")
+    tables.add_argument("--out", type=Path, nargs="+", required=True, help="folders of comparisons")
     costs.add_argument("--threads", type=int, default=2)
     costs.add_argument("--rounds", type=int, default=21, help="of timing; 0: no times")
     trains.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -352,7 +352,8 @@ def main() -> None:
             if train(names, seeds, settings, out, minutes):
                 print(results_table(read_results(out)))
         case "table":
-            print(results_table(read_results(given["out"])))
+            folders = [read_results(out) for out in given["out"]]
+            print(results_table({key: run for results in folders for key, run in results.items()}))
 
 
 if __name__ == "__main__":

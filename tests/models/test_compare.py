@@ -117,6 +117,18 @@ def test_the_table_has_mean_and_spread_over_the_seeds():
     assert other == "| b | 1 | 60.00 | 50.00 | 0.4000 | 7.00 | 90.0 |"
 
 
+def test_comparisons_of_several_folders_make_one_table(tmp_path, monkeypatch, capsys):
+    run = {"tar_at_far_0.01": 0.6, "tar_at_far_0.001": 0.5, "teacher_cosine": 0.4}
+    run |= {"age_error": 7.0, "sex_accuracy": 0.9}
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        compare.write_results(tmp_path / name, {f"{name}/1": run})
+    folders = [str(tmp_path / name) for name in ("a", "b")]
+    monkeypatch.setattr(sys, "argv", ["compare", "table", "--out", *folders])
+    compare.main()
+    assert [line[:6] for line in capsys.readouterr().out.splitlines()[2:]] == ["| a | ", "| b | "]
+
+
 def test_names_of_sets_and_networks_may_be_mixed():
     assert contenders.chosen(["swin_t", "full"])[:2] == ["swin_t", "scsc_resnet50"]
     assert len(contenders.chosen(["mixers"])) == 2 + len(embedder.NEIGHBOURS)
