@@ -3,7 +3,7 @@
     python -m models.train --name scsc_faceresnet --out runs/scsc --views 600000
     python -m models.train --out runs/scsc --minutes 30        # goes on where it stopped
 
-One script for two CPU cores (bf16, channels-last, torch.compile) and for one GPU (bf16). It is
+One script for two CPU cores (bf16, channels-last) and for one GPU (bf16). It is
 made to be cut into pieces: every few minutes, at `--minutes` and on Ctrl-C it writes
 OUT/checkpoint.pt, from which the next call goes on to the same numbers: everything random is a
 function of the seed and the number of the view. It needs torch, NumPy and OpenCV, no more.
@@ -62,7 +62,7 @@ class Settings:
     ema: float = 0.998  # decay per step of the averaged weights, which are what is released
     seed: int = 1
     limit: int = 0  # crops per pack, 0 for all; for short tries
-    compile: bool = True
+    compile: bool = False  # by torch.compile, which takes minutes on a CPU
 
 
 @dataclass(frozen=True)
