@@ -53,7 +53,7 @@ CARDS: dict[str, ModelCard] = {
             name="scsc_faceresnet",
             task="embedder",
             file="scsc_faceresnet.onnx",
-            sha256="11ee94729cad6378e1fde86290ba49e19bfe387c553b5f2d936debab78979b17",
+            sha256="73127d2e21fb1fd2f31fbc08221554d9bae51c7607e96e6729f359167745db86",
             licence="Apache-2.0",
             origin="trained by this project, see models/weights/",
             input_size=112,
@@ -63,7 +63,7 @@ CARDS: dict[str, ModelCard] = {
             dim=256,
             threshold=0.5,
             checkpoint="scsc_faceresnet.pt",
-            checkpoint_sha256="e37b24f9da3a69ee0e9a5f709f30eef298bc582730e70819943b83e3f459d6ed",
+            checkpoint_sha256="1cded7d6ac875c6b30bc21d0b038b80c6ba3622b8e390dd82234954fc16e4bf0",
         ),
         ModelCard(
             name="centerface",
