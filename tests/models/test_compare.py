@@ -16,6 +16,11 @@ from tests.models.packs import write_pack
 CPU = torch.device("cpu")
 TINY = FaceResNetConfig(widths=(8, 8, 16, 16), depths=(1, 1, 1, 1), kernel_sizes=((3, 5),) * 4)
 
+RESULT = {  # of one run
+    "tar_at_far_0.01": 0.6, "tar_at_far_0.001": 0.5, "teacher_cosine": 0.4,
+    "age_error": 7.0, "sex_accuracy": 0.9,
+}  # fmt: skip
+
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch) -> Settings:
@@ -108,9 +113,7 @@ def test_the_command_trains_all_seeds_goes_on_and_prints_a_table(
 
 
 def test_the_table_has_mean_and_spread_over_the_seeds():
-    run = {"tar_at_far_0.01": 0.6, "tar_at_far_0.001": 0.5, "teacher_cosine": 0.4}
-    run |= {"age_error": 7.0, "sex_accuracy": 0.9}
-    text = results_table({"a/1": run, "b/1": run, "a/2": {**run, "age_error": 9.0}})
+    text = results_table({"a/1": RESULT, "b/1": RESULT, "a/2": {**RESULT, "age_error": 9.0}})
     ours, other = text.splitlines()[2:]
     zero = "60.00 ± 0.00 | 50.00 ± 0.00 | 0.4000 ± 0.0000"
     assert ours == f"| a | 2 | {zero} | 8.00 ± 1.41 | 90.0 ± 0.0 |"
@@ -118,11 +121,9 @@ def test_the_table_has_mean_and_spread_over_the_seeds():
 
 
 def test_comparisons_of_several_folders_make_one_table(tmp_path, monkeypatch, capsys):
-    run = {"tar_at_far_0.01": 0.6, "tar_at_far_0.001": 0.5, "teacher_cosine": 0.4}
-    run |= {"age_error": 7.0, "sex_accuracy": 0.9}
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        compare.write_results(tmp_path / name, {f"{name}/1": run})
+        compare.write_results(tmp_path / name, {f"{name}/1": RESULT})
     folders = [str(tmp_path / name) for name in ("a", "b")]
     monkeypatch.setattr(sys, "argv", ["compare", "table", "--out", *folders])
     compare.main()
