@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.contenders import NETWORKS, SETS, chosen
+from models.contenders import EXCHANGED, NETWORKS, SETS, chosen
 from models.data import Pack, read_packs
 from models.optim import make_optimizers
 from models.train import Settings, crop_size, distillation, evaluate, learning_rate
@@ -309,9 +309,7 @@ def _times(names: list[str], threads: int, rounds: int) -> list[bench.Timing]:
     with tempfile.TemporaryDirectory() as folder:
         subjects = []
         for name in names:
-            # With an idea less or more than the module has (scsc/ablation.py) there is none.
-            exchanged = name.startswith("no-") or name == "position"
-            form = _network(name) if exchanged else fuse(_network(name))
+            form = _network(name) if name in EXCHANGED else fuse(_network(name))
             subjects.append(bench.Subject(name, 112, file=Path(folder) / f"{name}.onnx"))
             bench.export_onnx(form, 112, Path(folder) / f"{name}.onnx")
         return bench.timings(subjects, 1, threads, rounds)

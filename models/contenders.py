@@ -66,6 +66,12 @@ def _with_position(outputs: int) -> nn.Module:
 _SCSC = embedder.config("scsc_faceresnet")
 _TWINS = {name: _face(embedder.config(name)) for name in ("scsc_faceresnet", "faceresnet")}
 
+# With an idea less or more than the module has (scsc/ablation.py): there is no fused form.
+EXCHANGED: dict[str, Maker] = {
+    **{f"no-{idea}": _without(idea) for idea in ABLATIONS},
+    "position": _with_position,
+}
+
 SETS: dict[str, dict[str, Maker]] = {
     "mixers": {
         **_TWINS,
@@ -86,8 +92,7 @@ SETS: dict[str, dict[str, Maker]] = {
     },
     "ablations": {
         "scsc_faceresnet": _TWINS["scsc_faceresnet"],
-        **{f"no-{idea}": _without(idea) for idea in ABLATIONS},
-        "position": _with_position,
+        **EXCHANGED,
         **{name: _face(replace(_SCSC, kernel_sizes=k)) for name, k in _KERNELS.items()},
         **{f"g{groups}": _face(replace(_SCSC, groups=groups)) for groups in (1, 2, 8)},
     },
