@@ -45,20 +45,20 @@ def served(environment: dict[str, str], log: Path) -> Iterator[tuple[str, subpro
 
 def test_what_was_acknowledged_outlives_a_kill(environment, tmp_path):
     with served(environment, tmp_path / "log") as (url, process):
-        form = {"data": {"person": "ada"}, "files": {"image": photos.one_face()}}
+        form = {"data": {"person": "lovelace"}, "files": {"image": photos.one_face()}}
         assert httpx.post(f"{url}/enroll", **form, timeout=30).status_code == 201
         process.kill()
     with served(environment, tmp_path / "log") as (url, process):
         answer = httpx.post(f"{url}/identify", files=form["files"], timeout=30).json()
         (face,) = answer["results"][0]["faces"]
-        assert face["matches"][0]["person"] == "ada"
+        assert face["matches"][0]["person"] == "lovelace"
         process.send_signal(signal.SIGTERM)
         process.wait(20)
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     (logged,) = [line for line in lines if line["event"] == "request"]
     assert (logged["path"], logged["status"]) == ("/identify", 200)
     assert logged["request_id"]
-    assert "ada" not in (tmp_path / "log").read_text()
+    assert "lovelace" not in (tmp_path / "log").read_text()
 
 
 def test_two_services_do_not_share_a_folder_or_a_port(environment, tmp_path):

@@ -101,7 +101,7 @@ def failing_app() -> FastAPI:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("path", ["/crash/ada", "/settings"])
+@pytest.mark.parametrize("path", ["/crash/lovelace", "/settings"])
 async def test_an_internal_fault_says_nothing_of_itself(path, caplog):
     transport = httpx.ASGITransport(failing_app())
     with caplog.at_level(logging.INFO, "face.access"):
@@ -113,7 +113,7 @@ async def test_an_internal_fault_says_nothing_of_itself(path, caplog):
     assert answer.json()["request_id"] in logged
     for text in (answer.text, logged):
         assert "secret" not in text
-        assert "ada" not in text.replace("Traceback", "")
+        assert "lovelace" not in text
 
 
 @pytest.mark.anyio
