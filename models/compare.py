@@ -205,7 +205,7 @@ class Trial:
         """
         trial = Trial(settings, device)
         if path.exists():
-            content = torch.load(path, map_location=device, weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
             if content["settings"] != asdict(settings):
                 raise ValueError(f"{path} is of other settings; give another folder to --out")
             trial.network.load_state_dict(content["network"])

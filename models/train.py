@@ -193,7 +193,8 @@ class Run:
     @staticmethod
     def load(path: Path, device: torch.device, given: Mapping[str, Any]) -> "Run":
         """A run from its checkpoint; `given` settings take the place of its own."""
-        content = torch.load(path, map_location=device, weights_only=True)
+        # To the host: AdamW's step counts stay there, where reading them does not wait for a GPU.
+        content = torch.load(path, map_location="cpu", weights_only=True)
         settings = Settings(**{**content["settings"], **given})
         run = Run(settings, device)
         run.network.load_state_dict(content["network"])
