@@ -1,11 +1,13 @@
 """Effective receptive fields drawn per stage: which pixels a cell in the middle depends on.
 
     python -m models.receptive_field docs/receptive_fields.png
+    python -m models.receptive_field fields.png --beside runs/twin/faceresnet.pt
 
 The field of a stage is the mean, over crops, of the absolute gradient of the middle cell's outputs
 by the pixels (W. Luo and others, arXiv 1701.04128). Rows: the released embedder, the same with the
-random weights it began with, and its plain twin with random weights. A field's width is the side
-of the smallest centred square with half, and with nine tenths, of the whole.
+random weights it began with, its plain twin with random weights, and other trained networks. A
+field's width is the side of the smallest centred square with half, and with nine tenths, of the
+whole.
 """
 
 import argparse
@@ -78,6 +80,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=Path, help="a PNG file")
     parser.add_argument("--weights", type=Path, default=Path("models/weights/scsc_faceresnet.pt"))
+    parser.add_argument(
+        "--beside", type=Path, nargs="*", default=[], help="further trained checkpoints"
+    )
     parser.add_argument("--crops", type=Path, default=Path("../shared/data/identify.npz"))
     parser.add_argument("--count", type=int, default=64, help="crops")
     a = parser.parse_args()
@@ -90,6 +95,8 @@ def main() -> None:
         "SCSC, random weights": fields(FaceResNet(trained.config), x),
         "plain twin, random weights": fields(FaceResNet(embedder.config("faceresnet")), x),
     }
+    for path in a.beside:
+        rows[f"{path.stem}, trained beside"] = fields(embedder.load(path), x)
     cv2.imwrite(str(a.out), drawing(rows))
     for name, stages in rows.items():
         print(name, [(width(field, 0.5), width(field, 0.9)) for field in stages])
