@@ -4,7 +4,7 @@ mixers      FaceResNet with SCSC, plain, and with each mixer of scsc.mixers at S
 hosts       FaceResNet, a small ResNet and a small Swin, with and without SCSC
 full        the published ResNet-50 and Swin-T, with and without SCSC, for a GPU
 ablations   the SCSC FaceResNet without one idea, with a map of places added to the routing,
-            with other kernels, with other groups
+            with other kernels, with other groups; the plain one with SCSC's gate
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from scsc import (
     scsc_swin_t,
     swin_t,
 )
-from scsc.ablation import ABLATIONS, ablate, add_position
+from scsc.ablation import ABLATIONS, ablate, add_gate, add_position
 
 Maker = Callable[[int], nn.Module]  # number of outputs -> network
 
@@ -63,13 +63,18 @@ def _with_position(outputs: int) -> nn.Module:
     return add_position(_face(_SCSC)(outputs))
 
 
+def _with_gate(outputs: int) -> nn.Module:
+    return add_gate(_TWINS["faceresnet"](outputs))
+
+
 _SCSC = embedder.config("scsc_faceresnet")
 _TWINS = {name: _face(embedder.config(name)) for name in ("scsc_faceresnet", "faceresnet")}
 
-# With an idea less or more than the module has (scsc/ablation.py): there is no fused form.
+# With an idea less or more than the original has (scsc/ablation.py): there is no fused form.
 EXCHANGED: dict[str, Maker] = {
     **{f"no-{idea}": _without(idea) for idea in ABLATIONS},
     "position": _with_position,
+    "plain-gate": _with_gate,
 }
 
 SETS: dict[str, dict[str, Maker]] = {

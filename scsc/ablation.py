@@ -1,13 +1,15 @@
-"""SCSC modules with one of their ideas taken away, or one added, to find out what it is worth.
+"""SCSC modules with one idea taken away or added, and plain blocks with one of SCSC's ideas.
 
-Parts of a finished module are exchanged, so the module itself knows nothing of it. Such networks
-are for training and comparing; `fuse` does not take them.
+To find out what an idea is worth. Parts of a finished network are exchanged, so the module itself
+knows nothing of it. Such networks are for training and comparing; `fuse` does not take them.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from scsc.faceresnet import Residual
+from scsc.layers import ConvBNAct, SqueezeExcite
 from scsc.module import SCSC
 
 ABLATIONS = ("routing", "shuffle", "gate")
@@ -47,6 +49,22 @@ def add_position(network: nn.Module, side: int = 7) -> nn.Module:
     """
     for module in _modules(network):
         module.routing = Positioned(module.routing, side)  # type: ignore[assignment]
+    return network
+
+
+def add_gate(network: nn.Module) -> nn.Module:
+    """The plain FaceResNet itself, with SCSC's squeeze-and-excite gate at the end of each body.
+
+    It tells what SCSC is worth beyond its gate. Raises ValueError for a network without such
+    bodies.
+    """
+    bodies = [module.body for module in network.modules() if isinstance(module, Residual)]
+    ends = [body[-1] for body in bodies if isinstance(body, nn.Sequential)]
+    gates = [SqueezeExcite(end.conv.out_channels) for end in ends if isinstance(end, ConvBNAct)]
+    if not gates or len(gates) < len(bodies):
+        raise ValueError("the network is not a plain FaceResNet")
+    for body, gate in zip(bodies, gates, strict=True):
+        body.append(gate)  # type: ignore[operator]
     return network
 
 

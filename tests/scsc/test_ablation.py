@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from scsc import SCSC, cost
-from scsc.ablation import ABLATIONS, ablate, add_position
+from scsc.ablation import ABLATIONS, ablate, add_gate, add_position
 from tests.scsc.networks import HOSTS, host, trained
 
 M, WIDTH, GROUPS = 3, 8, 2
@@ -75,6 +75,19 @@ def test_places_are_learned_at_any_size_and_stride(side: int):
     assert module.routing.map.grad.abs().sum() > 0
 
 
+@torch.no_grad()
+def test_a_plain_network_is_gated_at_the_end_of_each_body():
+    network, x = host("faceresnet")
+    bodies = [block.body for stage in network.stages for block in stage]
+    before = [list(body) for body in bodies]
+    add_gate(trained(network))(x)
+    for body, layers in zip(bodies, before, strict=True):
+        assert list(body)[:-1] == layers
+        y = torch.randn(2, body[-1].fc2.out_channels, 4, 4)
+        gate = torch.sigmoid(body[-1].fc2(torch.relu(body[-1].fc1(y.mean((2, 3), keepdim=True)))))
+        torch.testing.assert_close(body[-1](y), y * gate)
+
+
 @pytest.mark.parametrize("idea", ABLATIONS)
 @pytest.mark.parametrize("name", [name for name in HOSTS if name.startswith("scsc_")])
 def test_every_host_learns_without_it(name: str, idea: str):
@@ -92,3 +105,5 @@ def test_what_cannot_be_taken_away_is_named():
         ablate(nn.Conv2d(3, 3, 1), "gate")
     with pytest.raises(ValueError, match="no SCSC module"):
         add_position(nn.Conv2d(3, 3, 1))
+    with pytest.raises(ValueError, match="not a plain FaceResNet"):
+        add_gate(host("scsc_faceresnet")[0])
