@@ -35,7 +35,10 @@ class Milvus:
         from pymilvus import MilvusClient
 
         name = f"faces{next(self._numbers)}"
-        client = MilvusClient(self.uri)
+        # Its own connection. A shared one that others left idle may be closing: the client pings it
+        # every ten seconds, which Milvus Lite's server takes ill ("too many pings").
+        alone = {"grpc.use_local_subchannel_pool": 1}
+        client = MilvusClient(self.uri, dedicated=True, grpc_options=alone)
         client.create_database(name)
         client.close()
         return f"{self.uri}/{name}"
