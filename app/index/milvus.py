@@ -28,8 +28,12 @@ CONSISTENCY = "Strong"
 
 FAILED = "the search index cannot be reached, or is not ready"
 NOT_FOUND, NOT_LOADED = 100, 101  # Milvus's error codes, of a collection
-# A connection of its own: one that another client of the process left idle may be closing just now.
-ALONE = {"grpc.use_local_subchannel_pool": 1}
+# A client with a connection of its own. A shared one that others left idle may be closing: clients
+# ping it every ten seconds, which Milvus Lite's server takes ill ("too many pings").
+ALONE: dict[str, Any] = {
+    "dedicated": True,
+    "grpc_options": {"grpc.use_local_subchannel_pool": 1},
+}
 NO_ID = -1
 NO_SCORE = -1.0
 
@@ -52,9 +56,7 @@ class MilvusIndex:
         self._faults: tuple[type[Exception], ...] = (pymilvus.MilvusException, grpc.RpcError)
         self._types = pymilvus.DataType
         try:
-            self._milvus = pymilvus.MilvusClient(
-                uri, token=token, timeout=SECONDS, dedicated=True, grpc_options=ALONE
-            )
+            self._milvus = pymilvus.MilvusClient(uri, token=token, timeout=SECONDS, **ALONE)
         except self._faults as error:
             raise SettingsError(f"FACE_MILVUS_URI={uri}: no Milvus answers there") from error
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from app.index.milvus import ALONE
 from tests.scale.postgresql import Missing
 
 READY_SECONDS = 60
@@ -35,10 +36,7 @@ class Milvus:
         from pymilvus import MilvusClient
 
         name = f"faces{next(self._numbers)}"
-        # Its own connection. A shared one that others left idle may be closing: the client pings it
-        # every ten seconds, which Milvus Lite's server takes ill ("too many pings").
-        alone = {"grpc.use_local_subchannel_pool": 1}
-        client = MilvusClient(self.uri, dedicated=True, grpc_options=alone)
+        client = MilvusClient(self.uri, **ALONE)
         client.create_database(name)
         client.close()
         return f"{self.uri}/{name}"
