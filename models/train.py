@@ -31,6 +31,7 @@ from torch import nn
 from models import embedder, metrics
 from models.data import Pack, read_packs
 from models.heads import MarginHead
+from models.losses import distillation, neighbourhood
 from models.optim import make_optimizers
 from models.views import Views, device_views, host_views, to_input
 from scsc.faceresnet import FaceResNet
@@ -57,6 +58,7 @@ class Settings:
     final_lr: float = 0.01  # of the peak, where the cosine ends
     hard_share: float = 1.0  # of the views get every augmentation, the rest are moved and mirrored
     relation: float = 10.0  # weight of the pairwise-relation loss
+    neighbours: float = 0.0  # weight of the loss on each crop's neighbours among all targets
     margin: float = 0.0  # weight of the margin loss on identities; 0: labels are not used
     identities: int = 2845  # in the packs' labels
     ema: float = 0.998  # decay per step of the averaged weights, which are what is released
@@ -97,24 +99,6 @@ def crop_size(settings: Settings, views: int) -> int:
     return settings.small if views < settings.small_share * settings.views else 112
 
 
-# ---------------------------------------------------------------------------------------- losses
-
-
-def distillation(
-    embedding: torch.Tensor, teacher: torch.Tensor, relation: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(cosine loss, total loss) of embeddings (B, D) against unit targets (B, D).
-
-    The cosine part asks for the teacher's point, the relation part for its distances within the
-    batch (relational knowledge distillation, arXiv 1904.05068, on cosines).
-    """
-    student = F.normalize(embedding.float(), dim=1)
-    cosine = 1 - (student * teacher).sum(1).mean()
-    gap = student @ student.T - teacher @ teacher.T  # (B, B), zero on the diagonal
-    pairs = len(student) * (len(student) - 1)
-    return cosine, cosine + relation * gap.square().sum() / pairs
-
-
 # --------------------------------------------------------------------------------------- the run
 
 
@@ -134,6 +118,7 @@ class Run:
         self.head = MarginHead(self.network.config.dim, settings.identities).to(device)
         if settings.margin > 0:
             self.optimizers += make_optimizers(self.head, settings.lr, 0, settings.weight_decay)
+        self.bank = torch.empty(0)  # (N, D) bf16, all targets of the data; the loop fills it
         self.views = 0
         compiled = torch.compile(self.network) if settings.compile else self.network
         self.forward: nn.Module = compiled  # type: ignore[assignment]
@@ -152,6 +137,8 @@ class Run:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             embedding = self.forward(views.pixels)
         cosine, loss = distillation(embedding, views.teacher, settings.relation)
+        if settings.neighbours > 0:
+            loss = loss + settings.neighbours * neighbourhood(embedding, views.teacher, self.bank)
         if settings.margin > 0:
             loss = loss + settings.margin * self.head(embedding, views.label)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -246,6 +233,7 @@ def train(run: Run, session: Session) -> bool:
     checkpoint = session.out / "checkpoint.pt"
     data = Path(settings.data)
     pack = read_packs(sorted(data.glob("train-*.npz")), settings.limit or None, session.threads)
+    run.bank = torch.from_numpy(pack.teacher).to(run.device, torch.bfloat16)
     held_out = read_packs([data / "identify.npz"], 2000, session.threads)
     log = (session.out / "log.jsonl").open("a")
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models import embedder
-from models.train import Run, Session, Settings, crop_size, distillation, learning_rate, train
+from models.train import Run, Session, Settings, crop_size, learning_rate, train
 from scsc.faceresnet import FaceResNetConfig
 from tests.models.packs import write_pack
 
@@ -31,9 +31,9 @@ def session(folder: Path, **changes: float) -> Session:
     return replace(plain, **changes)
 
 
-@pytest.mark.parametrize("margin", [0.0, 0.1])
-def test_a_run_that_is_cut_and_resumed_ends_at_the_same_numbers(settings, tmp_path, margin):
-    settings = replace(settings, margin=margin, identities=6)
+@pytest.mark.parametrize("losses", [{}, {"margin": 0.1}, {"neighbours": 0.1}])
+def test_a_run_that_is_cut_and_resumed_ends_at_the_same_numbers(settings, tmp_path, losses):
+    settings = replace(settings, identities=6, **losses)
     whole = Run(settings, CPU)
     assert train(whole, session(tmp_path / "whole"))
 
@@ -69,6 +69,13 @@ def test_labels_count_when_a_margin_loss_is_asked_for(settings, tmp_path):
     assert torch.equal(plain.head.centres, Run(settings, CPU).head.centres)
 
 
+def test_neighbours_count_when_their_loss_is_asked_for(settings, tmp_path):
+    plain, asked = Run(settings, CPU), Run(replace(settings, neighbours=0.1), CPU)
+    train(plain, session(tmp_path / "plain"))
+    train(asked, session(tmp_path / "asked"))
+    assert not torch.equal(plain.network.linear.weight, asked.network.linear.weight)
+
+
 def test_a_run_can_begin_with_the_weights_of_another(settings):
     first, second = Run(settings, CPU), Run(replace(settings, seed=2), CPU)
     second.begin_with(first.average)
@@ -98,12 +105,3 @@ def test_the_end_of_a_run_can_be_moved_while_the_rate_stands_still():
 def test_the_last_part_of_a_run_is_at_full_size():
     settings = Settings(views=1000, small=64, small_share=0.8)
     assert [crop_size(settings, views) for views in (0, 799, 800, 999)] == [64, 64, 112, 112]
-
-
-def test_the_loss_is_nothing_when_the_student_is_the_teacher():
-    teacher = torch.nn.functional.normalize(torch.randn(8, 16), dim=1)
-    cosine, total = distillation(teacher * 3, teacher, relation=10.0)
-    assert float(cosine) == pytest.approx(0, abs=1e-6)
-    assert float(total) == pytest.approx(0, abs=1e-5)
-    _, worse = distillation(teacher.roll(1, 0), teacher, relation=10.0)
-    assert float(worse) > 0.5
