@@ -21,6 +21,9 @@ _SHAPE: dict[str, Any] = {
 # The twins: same depths, widths, stem and head, so that what differs is the block.
 CONFIGS: dict[str, FaceResNetConfig] = {
     "scsc_faceresnet": FaceResNetConfig(block="scsc", **_SHAPE),
+    "scsc_wide_faceresnet": FaceResNetConfig(
+        block="scsc", branch_widths=(48, 96, 192, 384), **_SHAPE
+    ),
     "faceresnet": FaceResNetConfig(block="plain", **_SHAPE),
 }
 

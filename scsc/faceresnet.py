@@ -33,6 +33,7 @@ class FaceResNetConfig:
     dim: int = 256
     stem_stride: int = 2
     kernel_sizes: tuple[tuple[int, ...], ...] = ((3, 5, 7), (3, 5, 7), (3, 5, 7), (3, 5))
+    branch_widths: tuple[int, ...] = ()  # an SCSC module's P, per stage; empty: in_chs / m
     groups: int = 4
     act: Literal["relu", "gelu"] = "relu"  # in the stem, the SCSC modules and around mixers
     mixer_widths: tuple[int, ...] = (16, 32, 64, 192)  # channels a mixer works on, per stage
@@ -125,6 +126,7 @@ def _body(
                 config.kernel_sizes[stage],
                 config.groups,
                 stride,
+                config.branch_widths[stage] if config.branch_widths else None,
                 act_layer=_ACTS[config.act],
                 last_act_layer=nn.Identity,
             )

@@ -31,10 +31,13 @@ def test_stem_and_stages_leave_7x7_of_a_crop(stem_stride: int):
     assert x.shape[2:] == (7, 7)
 
 
-def test_the_twins_differ_in_the_block_alone():
-    config = CONFIGS["scsc_faceresnet"]
-    assert replace(config, block="plain") == CONFIGS["faceresnet"]
-    scsc, plain = (FaceResNet(CONFIGS[name]) for name in ("scsc_faceresnet", "faceresnet"))
+SCSC_FORMS = ["scsc_faceresnet", "scsc_wide_faceresnet"]
+
+
+@pytest.mark.parametrize("form", SCSC_FORMS)
+def test_the_twins_differ_in_the_block_alone(form: str):
+    assert replace(CONFIGS[form], block="plain", branch_widths=()) == CONFIGS["faceresnet"]
+    scsc, plain = (FaceResNet(CONFIGS[name]) for name in (form, "faceresnet"))
 
     def outside(network: FaceResNet) -> dict[str, torch.Size]:
         state = network.state_dict().items()
@@ -43,11 +46,18 @@ def test_the_twins_differ_in_the_block_alone():
     assert outside(scsc) == outside(plain)
 
 
-def test_the_scsc_form_takes_a_fifth_of_the_parameters_and_a_third_of_the_flops():
+@pytest.mark.parametrize("form", SCSC_FORMS)
+def test_a_form_takes_a_fifth_of_the_parameters_and_a_third_of_the_flops(form: str):
     x = torch.zeros(1, 3, 112, 112)
-    scsc, plain = (count(FaceResNet(CONFIGS[n]), x) for n in ("scsc_faceresnet", "faceresnet"))
+    scsc, plain = (count(FaceResNet(CONFIGS[n]), x) for n in (form, "faceresnet"))
     assert scsc[0] <= 0.21 * plain[0]
     assert scsc[1] <= 0.32 * plain[1]
+
+
+def test_branches_are_as_wide_as_a_config_says():
+    config = FaceResNetConfig(groups=2, branch_widths=(6, 8, 4, 2), **FACE)
+    bodies = [stage[0].body for stage in FaceResNet(config).stages]
+    assert [body.width for body in bodies] == [6, 8, 4, 2]
 
 
 @pytest.mark.parametrize("name", ["faceresnet", "scsc_faceresnet"])
