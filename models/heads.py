@@ -35,6 +35,19 @@ class MarginHead(nn.Module):
         self.form = form
         self.centres = nn.Parameter(torch.randn(identities, dim) / math.sqrt(dim))
 
+    @torch.no_grad()
+    def begin_with(self, targets: torch.Tensor, label: torch.Tensor) -> None:
+        """Put each centre where its identity's targets are: (N, dim), (N,) with -1 for unknown.
+
+        Centres that begin anywhere else would first tear at a network that has learned.
+        """
+        labelled = label != UNKNOWN
+        sums = torch.zeros_like(self.centres).index_add_(
+            0, label[labelled], targets[labelled].to(self.centres.dtype)
+        )
+        seen = sums.norm(dim=1) > 0
+        self.centres[seen] = F.normalize(sums[seen], dim=1)
+
     def forward(self, embedding: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy over the labelled rows; 0 where none is.
 

@@ -234,6 +234,8 @@ def train(run: Run, session: Session) -> bool:
     data = Path(settings.data)
     pack = read_packs(sorted(data.glob("train-*.npz")), settings.limit or None, session.threads)
     run.bank = torch.from_numpy(pack.teacher).to(run.device, torch.bfloat16)
+    if run.views == 0 and settings.margin > 0:
+        run.head.begin_with(run.bank, torch.from_numpy(pack.label).to(run.device, torch.int64))
     held_out = read_packs([data / "identify.npz"], 2000, session.threads)
     log = (session.out / "log.jsonl").open("a")
 

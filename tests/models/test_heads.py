@@ -76,6 +76,16 @@ def test_arcface_falls_all_the_way_to_the_opposite():
     assert (head._harder(cosine).diff(dim=0) < 0).all()
 
 
+def test_centres_can_begin_at_the_mean_target_of_each_identity():
+    head = MarginHead(3, 3)
+    before = head.centres[1].clone()
+    targets = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]])
+    head.begin_with(targets, torch.tensor([0, 0, 2, -1]))
+    assert torch.allclose(head.centres[0], torch.tensor([1.0, 1, 0]) / 2**0.5)
+    assert torch.equal(head.centres[1], before)  # nobody is known to be identity 1
+    assert torch.equal(head.centres[2], torch.tensor([0, 0, 1.0]))
+
+
 def test_it_learns_to_tell_identities_apart():
     torch.manual_seed(0)
     label = torch.arange(4).repeat(8)
