@@ -53,7 +53,7 @@ CARDS: dict[str, ModelCard] = {
             name="scsc_faceresnet",
             task="embedder",
             file="scsc_faceresnet.onnx",
-            sha256="73127d2e21fb1fd2f31fbc08221554d9bae51c7607e96e6729f359167745db86",
+            sha256="55e473e2015c7e077ca375ed897dfba83dd0f16ee0b20004c60280e57155f4f6",
             licence="Apache-2.0",
             origin="trained by this project, see models/weights/",
             input_size=112,
@@ -63,7 +63,7 @@ CARDS: dict[str, ModelCard] = {
             dim=256,
             threshold=0.5,
             checkpoint="scsc_faceresnet.pt",
-            checkpoint_sha256="1cded7d6ac875c6b30bc21d0b038b80c6ba3622b8e390dd82234954fc16e4bf0",
+            checkpoint_sha256="83f61600909f92e12cbae48ac3c6097a6c45e991070917bf2e99676fb3afd006",
         ),
         ModelCard(
             name="centerface",

@@ -24,7 +24,7 @@ THREADS = 4
 # wrong alignment costs half of what the network can do.
 LEAST_ENROLLED = 0.95
 LEAST_FOUND = 0.97  # probes in which the detector sees a face
-LEAST_RANK_1 = 0.85
+LEAST_RANK_1 = 0.9
 MOST_FALSE_POSITIVES = 0.1  # of strangers, at the threshold the service decides by
 
 
