@@ -35,6 +35,7 @@ from models.losses import distillation, neighbourhood
 from models.optim import make_optimizers
 from models.views import Views, device_views, host_views, to_input
 from scsc.faceresnet import FaceResNet
+from scsc.grow import grow
 
 # ------------------------------------------------------------------------------------ settings
 
@@ -45,7 +46,7 @@ class Settings:
 
     name: str = "scsc_faceresnet"  # one of models.embedder.CONFIGS
     data: str = "../shared/data"  # folder of train-*.npz and identify.npz
-    start: str = ""  # a released checkpoint whose weights the run begins with; else random ones
+    start: str = ""  # a released checkpoint, of this or a narrower form; else random weights
     views: int = 600_000  # augmented crops in the whole run; the schedules span them
     batch: int = 128
     small: int = 64  # pixels; a crop's side in the first part of the run, which is 3 times faster
@@ -124,6 +125,9 @@ class Run:
         self.forward: nn.Module = compiled  # type: ignore[assignment]
 
     def begin_with(self, network: FaceResNet) -> None:
+        """Raises ValueError when the run's network cannot grow from this one."""
+        if network.config != self.network.config:
+            network = grow(network, self.network.config)
         for mine in (self.network, self.average):
             mine.load_state_dict(network.state_dict())
 

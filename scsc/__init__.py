@@ -6,6 +6,7 @@ Needs PyTorch and NumPy, nothing else. Origin and licence: PROVENANCE.md.
 from scsc.convert import Conversion, convert
 from scsc.faceresnet import FaceResNet, FaceResNetConfig
 from scsc.fuse import fuse
+from scsc.grow import grow
 from scsc.module import SCSC, from_reference
 from scsc.resnet import (
     ResNet,
@@ -21,6 +22,7 @@ __all__ = [
     "SCSC",
     "from_reference",
     "fuse",
+    "grow",
     "convert",
     "Conversion",
     "FaceResNet",

@@ -84,6 +84,17 @@ def test_a_run_can_begin_with_the_weights_of_another(settings):
         assert torch.equal(second.average.state_dict()[name], tensor), name
 
 
+def test_a_wider_run_can_begin_with_the_weights_of_a_narrower(settings, monkeypatch):
+    wider = replace(TINY, branch_widths=(12, 12, 12, 16))
+    monkeypatch.setitem(embedder.CONFIGS, "wider", wider)
+    narrow, run = Run(settings, CPU), Run(replace(settings, name="wider", seed=2), CPU)
+    run.begin_with(narrow.average)
+    assert run.network.config == run.average.config == wider
+    x = torch.rand(2, 3, 112, 112) * 2 - 1
+    with torch.no_grad():
+        torch.testing.assert_close(run.average(x), narrow.average(x), rtol=1e-3, atol=1e-4)
+
+
 def test_the_rate_warms_up_and_falls_to_its_end():
     settings = Settings(views=1000, batch=10, warmup=100, final_lr=0.01)
     rates = [learning_rate(settings, views) for views in range(0, 1001, 10)]
