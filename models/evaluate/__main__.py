@@ -3,6 +3,7 @@
     python -m models.evaluate lfw ../shared/data/lfw-pairs.zip --json
     python -m models.evaluate identify DIR_OR_NPZ --by source --json
     python -m models.evaluate strangers ../shared/data/train-0.npz --by group
+    python -m models.evaluate thresholds FOLDER_NPZ_OR_LFW_ZIP --threshold 0.43
     python -m models.evaluate lfw ZIP --model a.onnx --model b.onnx --plots docs/images
     python -m models.evaluate identify DIR --url http://127.0.0.1:8000
     python -m models.evaluate card ../shared
@@ -28,6 +29,7 @@ from models.evaluate.embedders import Embedder, onnx_embedder, service_embedder,
 from models.evaluate.identify import identify
 from models.evaluate.lfw import lfw
 from models.evaluate.strangers import false_matches, spread
+from models.evaluate.thresholds import SIZES, THRESHOLDS, thresholds
 
 Figures = dict[str, Any]
 
@@ -39,8 +41,13 @@ def main() -> None:
 
         card.rewrite(arguments.source, arguments.crops, arguments.only)
         return
-    run = {"lfw": _lfw, "identify": _identify, "strangers": _strangers}[arguments.protocol]
-    results = run(arguments, _embedders(arguments))
+    protocols = {
+        "lfw": _lfw,
+        "identify": _identify,
+        "thresholds": _thresholds,
+        "strangers": _strangers,
+    }
+    results = protocols[arguments.protocol](arguments, _embedders(arguments))
     if arguments.json:
         rows = [{"embedder": name, **figures} for name, figures in results.items()]
         print(json.dumps(_plain(rows[0] if len(rows) == 1 else rows)))
@@ -58,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         for name, text in (
             ("lfw", "LFW's pairs, 1:1"),
             ("identify", "open-set identification, 1:N"),
+            ("thresholds", "which threshold, by the number of people enrolled"),
             ("strangers", "false matches by group, without identities"),
             ("card", "rewrite the tables of the model card"),
         )
@@ -65,12 +73,13 @@ def _parser() -> argparse.ArgumentParser:
     sources = {
         "lfw": "the archive of photographs and pairs.txt",
         "identify": "a pack (.npz), or a folder with a folder of photographs per person",
+        "thresholds": "the same, or LFW's archive",
         "strangers": "a pack (.npz) with group labels",
         "card": "the folder with data/ and models/",
     }
     for name, one in added.items():
         one.add_argument("source", type=_existing, help=sources[name])
-        if name in ("lfw", "identify", "card"):
+        if name != "strangers":
             one.add_argument(
                 "--crops", type=Path, help="keep LFW's or a folder's crops here, and reuse them"
             )
@@ -84,12 +93,16 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--url", help="a running service, its detector and its embedder")
         one.add_argument("--key", default=os.environ.get("FACE_KEY", ""), help="its API key")
         one.add_argument("--json", action="store_true")
-        if name != "lfw":
+        if name in ("identify", "strangers"):
             one.add_argument(
                 "--by", choices=faces.GROUPINGS, action="append", default=[], help="by group"
             )
-        if name != "strangers":
+        if name in ("lfw", "identify"):
             one.add_argument("--plots", type=Path, help="write curves as PNG into this folder")
+    for flag, type_, default in (("--people", int, SIZES), ("--threshold", float, THRESHOLDS)):
+        added["thresholds"].add_argument(
+            flag, type=type_, action="append", help=f"may be repeated; default {default}"
+        )
     added["lfw"].add_argument(
         "--worst", type=Path, help="write sheets of the worst pairs here; real people, keep private"
     )
@@ -149,6 +162,14 @@ def _identify(
 
         plots.identify_plots(results, arguments.plots)
     return {name: result.figures for name, result in results.items()}
+
+
+def _thresholds(
+    arguments: argparse.Namespace, embedders: Sequence[Embedder]
+) -> Mapping[str, Figures]:
+    source = faces.read(arguments.source, _photographs(arguments))
+    sizes, at = arguments.people or SIZES, arguments.threshold or THRESHOLDS
+    return {e.name: thresholds(source, e.embed, sizes, at) for e in embedders}
 
 
 def _strangers(

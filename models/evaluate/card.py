@@ -23,6 +23,7 @@ from models.evaluate.embedders import Embedder, onnx_embedder
 from models.evaluate.identify import Result, identify
 from models.evaluate.lfw import lfw
 from models.evaluate.strangers import false_matches, spread
+from models.evaluate.thresholds import SIZES, THRESHOLDS, thresholds
 
 CHECKOUT = Path(__file__).parents[2]
 CARD = CHECKOUT / "models" / "weights" / "README.md"
@@ -115,6 +116,28 @@ def identify_table(sources: Sources) -> str:
     return "\n".join(lines)
 
 
+def thresholds_table(sources: Sources) -> str:
+    archive = sources.shared / "data" / "lfw-pairs.zip"
+    source = faces.read(archive, photos.reader(sources.lfw_crops, None))
+    default = catalog.card("scsc_faceresnet").threshold
+    at = sorted({*THRESHOLDS, default})
+    figures = thresholds(source, sources.product.embed, SIZES, at)
+    sizes = [figures[f"gallery_{size}"] for size in SIZES]
+    lines = [
+        "| threshold | " + " | ".join(f"{size:,} enrolled" for size in SIZES) + " |",
+        "| --- " * (1 + len(SIZES)) + "|",
+    ]
+    for step in at:
+        rows = [size[f"at_{step:.2f}"] for size in sizes]
+        cells = [
+            f"{row['named_rightly']:.1%}, {_with_interval(row, 'strangers_named')}" for row in rows
+        ]
+        shown = f"**{step:.2f}**" if step == default else f"{step:.2f}"
+        lines.append(f"| {shown} | {' | '.join(cells)} |")
+    lines.append(f"| rank-1 | {' | '.join(_with_interval(size, 'rank1') for size in sizes)} |")
+    return "\n".join(lines)
+
+
 def _pair_thresholds(result: Result, source: faces.Faces) -> dict[float, float]:
     """False-accept rate -> threshold, over all pairs of crops of two people."""
     upper = np.triu_indices(len(source.people), 1)
@@ -193,6 +216,7 @@ def variants_table(sources: Sources) -> str:
 PARTS: dict[str, Callable[[Sources], str]] = {
     "lfw": lfw_table,
     "identify": identify_table,
+    "thresholds": thresholds_table,
     "strangers": strangers_table,
     "cost": cost_table,
     "variants": variants_table,

@@ -38,7 +38,7 @@ class Faces:
 
 
 def read(source: Path, photographs: Callable[[Sequence[bytes]], photos.Crops]) -> Faces:
-    """A pack (.npz), or a folder with a folder of photographs per person.
+    """A pack (.npz), LFW's archive (.zip), or a folder with a folder of photographs per person.
 
     A folder may hold `people.csv` with the columns person, sex, age, group; all but the first are
     free text and may be absent. Raises ValueError when the folder holds no photographs.
@@ -46,6 +46,12 @@ def read(source: Path, photographs: Callable[[Sequence[bytes]], photos.Crops]) -
     if source.suffix == ".npz":
         pack = read_packs([source])
         return Faces(pack.crops, pack.label, pack_groups([source]), 0)
+    if source.suffix == ".zip":
+        pairs = read_lfw(source, photographs)
+        found = pairs.crops.found
+        _, lfw_people = np.unique([name.split("/")[1] for name in pairs.names], return_inverse=True)
+        everybody = lfw_people.astype(np.int32)
+        return Faces(pairs.crops.crops[found], everybody[found], {}, int((~found).sum()))
     files = sorted(f for f in source.glob("*/*") if f.suffix.lower() in PICTURES)
     if not files:
         raise ValueError(f"{source} has no folders with photographs")

@@ -9,6 +9,7 @@ import pytest
 
 from models import catalog, photos, weights
 from models.evaluate import __main__ as command
+from models.evaluate import faces
 from models.evaluate.embedders import onnx_embedder, service_embedder
 from tests.models.evaluate.test_lfw import PAIRS
 from tests.models.packs import write_pack
@@ -102,6 +103,32 @@ def test_lfw_by_several_embedders_draws_curves_and_sheets(run, tmp_path):
     assert {path.name for path in (tmp_path / "worst").iterdir()} == {
         *(".gitignore", "missed.png", "confused.png")
     }
+
+
+def test_thresholds_are_told_by_the_size_of_the_gallery(run, tmp_path):
+    pack = write_pack(tmp_path / "identify.npz", people=30, each=3)
+    tiny = write_tiny_model(tmp_path / "tiny.onnx")
+    asked = ("--people", 10, "--people", 20, "--threshold", 0.43)
+    figures = json.loads(run("thresholds", pack, "--model", tiny, *asked, "--json"))
+    assert figures["people"] == 30
+    for size in (10, 20):
+        rows = figures[f"gallery_{size}"]
+        assert set(rows["at_0.43"]) == set(rows["at_fpir_0.01"])
+        low, high = rows["rank1_interval"]
+        assert low <= rows["rank1"] <= high
+
+
+def test_lfw_can_be_searched_like_a_folder(tmp_path):
+    with zipfile.ZipFile(tmp_path / "lfw.zip", "w") as archive:
+        archive.writestr("pairs.txt", PAIRS)
+        for name in ("A/A_0001", "A/A_0002", "B/B_0001", "B/B_0002"):
+            archive.writestr(f"lfw/{name}.jpg", b"")
+    crops = np.random.default_rng(0).integers(0, 256, (4, 112, 112, 3), np.uint8)
+    made = photos.Crops(crops, np.array([True, False, True, True]))
+    source = faces.read(tmp_path / "lfw.zip", lambda _: made)
+    assert source.people.tolist() == [0, 1, 1]
+    assert (source.crops == crops[[0, 2, 3]]).all()
+    assert source.not_found == 1
 
 
 def test_false_matches_are_told_by_the_labels_a_pack_has(run, tmp_path):
