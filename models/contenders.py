@@ -67,8 +67,9 @@ def _with_gate(outputs: int) -> nn.Module:
     return add_gate(_TWINS["faceresnet"](outputs))
 
 
-_SCSC = embedder.config("scsc_faceresnet")
-_TWINS = {name: _face(embedder.config(name)) for name in ("scsc_faceresnet", "faceresnet")}
+_NARROW = "scsc_narrow_faceresnet"
+_SCSC = embedder.config(_NARROW)
+_TWINS = {name: _face(embedder.config(name)) for name in (_NARROW, "faceresnet")}
 
 # With an idea less or more than the original has (scsc/ablation.py): there is no fused form.
 EXCHANGED: dict[str, Maker] = {
@@ -96,7 +97,7 @@ SETS: dict[str, dict[str, Maker]] = {
         "swin_t": swin_t,
     },
     "ablations": {
-        "scsc_faceresnet": _TWINS["scsc_faceresnet"],
+        _NARROW: _TWINS[_NARROW],
         **EXCHANGED,
         **{name: _face(replace(_SCSC, kernel_sizes=k)) for name, k in _KERNELS.items()},
         **{f"g{groups}": _face(replace(_SCSC, groups=groups)) for groups in (1, 2, 8)},

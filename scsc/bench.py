@@ -29,7 +29,7 @@ from scsc.swin import scsc_swin_t, swin_t
 Call = Callable[[], object]
 ENGINES = ("eager", "compiled", "onnxruntime", "openvino")
 
-# The shape of the released face embedder.
+# Depths and kernels of the released face embedder, its branches as narrow as the paper has them.
 _FACE = FaceResNetConfig(depths=(1, 3, 8, 2), kernel_sizes=((3, 5), (3, 5, 7), (3, 5, 7), (3, 5)))
 # Name -> maker, and the side in pixels of the pictures it is timed on.
 HOSTS: dict[str, tuple[Callable[[], nn.Module], int]] = {

@@ -133,7 +133,7 @@ def test_comparisons_of_several_folders_make_one_table(tmp_path, monkeypatch, ca
 def test_names_of_sets_and_networks_may_be_mixed():
     assert contenders.chosen(["swin_t", "full"])[:2] == ["swin_t", "scsc_resnet50"]
     assert len(contenders.chosen(["mixers"])) == 2 + len(embedder.NEIGHBOURS)
-    with pytest.raises(LookupError, match="mixers, hosts, full, ablations, scsc_faceresnet"):
+    with pytest.raises(LookupError, match="mixers, hosts, full, ablations, scsc_narrow_faceresnet"):
         contenders.chosen(["transformer"])
 
 
@@ -146,10 +146,10 @@ def test_every_contender_gives_what_is_judged(name):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the exporter's own, about its insides
 def test_costs_stand_beside_each_other(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["compare", "cost", "scsc_faceresnet", "no-gate"])
+    monkeypatch.setattr(sys, "argv", ["compare", "cost", "scsc_narrow_faceresnet", "no-gate"])
     compare.main()
     ours, without = (line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:])
-    assert ours[:3] == ["| scsc_faceresnet", "0.866 M", "104.3 M"]
+    assert ours[:3] == ["| scsc_narrow_faceresnet", "0.866 M", "104.3 M"]
     assert float(without[1].split()[0]) < 0.866
     assert ours[5] == "1.00"
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from models import catalog, weights
+from models import catalog, embedder, weights
 from models.evaluate.embedders import onnx_embedder
 from tests.models import golden
 
@@ -27,3 +27,8 @@ def test_they_would_notice_swapped_colours():
     embed = onnx_embedder(weights.find(catalog.card("scsc_faceresnet"))).embed
     swapped = embed(golden.crops()[:, :, :, ::-1])
     assert np.abs(swapped - np.array(STORED["embeddings"]))[0].max() > 10 * WITHIN
+
+
+def test_the_released_network_is_the_form_that_costs_are_told_of():
+    released = embedder.load(weights.FOLDER / catalog.card("scsc_faceresnet").checkpoint)
+    assert released.config == embedder.config("scsc_faceresnet")

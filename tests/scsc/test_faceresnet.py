@@ -31,7 +31,7 @@ def test_stem_and_stages_leave_7x7_of_a_crop(stem_stride: int):
     assert x.shape[2:] == (7, 7)
 
 
-SCSC_FORMS = ["scsc_faceresnet", "scsc_wide_faceresnet"]
+SCSC_FORMS = ["scsc_faceresnet", "scsc_narrow_faceresnet", "scsc_wide_faceresnet"]
 
 
 @pytest.mark.parametrize("form", SCSC_FORMS)
