@@ -49,9 +49,7 @@ def read(source: Path, photographs: Callable[[Sequence[bytes]], photos.Crops]) -
     if source.suffix == ".zip":
         pairs = read_lfw(source, photographs)
         found = pairs.crops.found
-        _, lfw_people = np.unique([name.split("/")[1] for name in pairs.names], return_inverse=True)
-        everybody = lfw_people.astype(np.int32)
-        return Faces(pairs.crops.crops[found], everybody[found], {}, int((~found).sum()))
+        return Faces(pairs.crops.crops[found], pairs.people[found], {}, int((~found).sum()))
     files = sorted(f for f in source.glob("*/*") if f.suffix.lower() in PICTURES)
     if not files:
         raise ValueError(f"{source} has no folders with photographs")
@@ -106,6 +104,12 @@ class Pairs:
     same: npt.NDArray[np.bool_]
     folds: int
     crops: photos.Crops
+
+    @property
+    def people(self) -> npt.NDArray[np.int32]:
+        """(N,): a number for the person of each photograph."""
+        folders = [name.split("/")[1] for name in self.names]
+        return np.unique(folders, return_inverse=True)[1].astype(np.int32)
 
 
 def read_lfw(archive: Path, photographs: Callable[[Sequence[bytes]], photos.Crops]) -> Pairs:

@@ -65,7 +65,7 @@ def _intervals(
     """Of the accuracy and of the TAR at each FAR."""
     same = pairs.same
     correct = metrics.k_fold_correct(scores, same, fold)
-    names, person = np.unique([name.split("/")[1] for name in pairs.names], return_inverse=True)
+    person = pairs.people
     one, other = person[pairs.left], person[pairs.right]
 
     def figures(weight: metrics.Scores) -> list[float]:
@@ -78,4 +78,4 @@ def _intervals(
             tars.append(float(np.average(scores[same] >= threshold, weights=pair[same])))
         return [float(np.mean(halves)), *tars]
 
-    return metrics.interval(figures, len(names))
+    return metrics.interval(figures, int(person.max()) + 1)
