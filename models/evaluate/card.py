@@ -23,7 +23,7 @@ from models.evaluate.embedders import Embedder, onnx_embedder
 from models.evaluate.identify import Result, identify
 from models.evaluate.lfw import lfw
 from models.evaluate.strangers import false_matches, spread
-from models.evaluate.thresholds import SIZES, THRESHOLDS, thresholds
+from models.evaluate.thresholds import SIZES, THRESHOLDS, thresholds, two_digits
 
 CHECKOUT = Path(__file__).parents[2]
 CARD = CHECKOUT / "models" / "weights" / "README.md"
@@ -117,23 +117,21 @@ def identify_table(sources: Sources) -> str:
 
 
 def thresholds_table(sources: Sources) -> str:
-    archive = sources.shared / "data" / "lfw-pairs.zip"
-    source = faces.read(archive, photos.reader(sources.lfw_crops, None))
     default = catalog.card("scsc_faceresnet").threshold
     at = sorted({*THRESHOLDS, default})
-    figures = thresholds(source, sources.product.embed, SIZES, at)
+    figures = thresholds(sources.pairs.faces, sources.product.embed, SIZES, at)
     sizes = [figures[f"gallery_{size}"] for size in SIZES]
     lines = [
         "| threshold | " + " | ".join(f"{size:,} enrolled" for size in SIZES) + " |",
         "| --- " * (1 + len(SIZES)) + "|",
     ]
     for step in at:
-        rows = [size[f"at_{step:.2f}"] for size in sizes]
+        rows = [size[f"at_{two_digits(step)}"] for size in sizes]
         cells = [
             f"{row['named_rightly']:.1%}, {_with_interval(row, 'strangers_named')}" for row in rows
         ]
-        shown = f"**{step:.2f}**" if step == default else f"{step:.2f}"
-        lines.append(f"| {shown} | {' | '.join(cells)} |")
+        bold = "**" if step == default else ""
+        lines.append(f"| {bold}{two_digits(step)}{bold} | {' | '.join(cells)} |")
     lines.append(f"| rank-1 | {' | '.join(_with_interval(size, 'rank1') for size in sizes)} |")
     return "\n".join(lines)
 

@@ -47,9 +47,7 @@ def read(source: Path, photographs: Callable[[Sequence[bytes]], photos.Crops]) -
         pack = read_packs([source])
         return Faces(pack.crops, pack.label, pack_groups([source]), 0)
     if source.suffix == ".zip":
-        pairs = read_lfw(source, photographs)
-        found = pairs.crops.found
-        return Faces(pairs.crops.crops[found], pairs.people[found], {}, int((~found).sum()))
+        return read_lfw(source, photographs).faces
     files = sorted(f for f in source.glob("*/*") if f.suffix.lower() in PICTURES)
     if not files:
         raise ValueError(f"{source} has no folders with photographs")
@@ -110,6 +108,12 @@ class Pairs:
         """(N,): a number for the person of each photograph."""
         folders = [name.split("/")[1] for name in self.names]
         return np.unique(folders, return_inverse=True)[1].astype(np.int32)
+
+    @property
+    def faces(self) -> Faces:
+        """The photographs in which a face was found, without their pairs."""
+        found = self.crops.found
+        return Faces(self.crops.crops[found], self.people[found], {}, int((~found).sum()))
 
 
 def read_lfw(archive: Path, photographs: Callable[[Sequence[bytes]], photos.Crops]) -> Pairs:

@@ -51,6 +51,11 @@ def thresholds(
     return result | {"people": len(names), "faces_not_found": faces.not_found}
 
 
+def two_digits(threshold: float) -> str:
+    """Or more, where it has more: two thresholds never share a name."""
+    return max(f"{threshold:.2f}", f"{threshold:g}", key=len)
+
+
 def _draw(embeddings: Floats, person: npt.NDArray[np.int64], size: int, seed: int) -> Draw:
     """Raises ValueError when nobody of the gallery has a second picture."""
     rng = np.random.default_rng(seed)
@@ -97,7 +102,7 @@ def _figures(
         f"threshold_at_fpir_{FPIR}": reached,
     }
     for i, step in enumerate(steps[1:], 1):
-        result[f"at_{step:.2f}" if i < n - 1 else f"at_fpir_{FPIR}"] = {
+        result[f"at_{two_digits(step)}" if i < n - 1 else f"at_fpir_{FPIR}"] = {
             "named_rightly": values[i],
             "named_rightly_interval": limits[i],
             "strangers_named": values[n + i],

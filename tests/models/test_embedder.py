@@ -24,5 +24,6 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path):
 
 
 def test_an_unknown_name_lists_the_known():
-    with pytest.raises(LookupError, match="scsc_faceresnet, scsc_narrow_faceresnet, "):
+    known = "scsc_faceresnet, scsc_narrow_faceresnet, scsc_wide_faceresnet, faceresnet"
+    with pytest.raises(LookupError, match=known):
         embedder.config("resnet50")

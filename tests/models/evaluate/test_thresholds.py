@@ -49,9 +49,11 @@ def test_a_larger_gallery_names_more_strangers():
     rng = np.random.default_rng(0)
     people = np.repeat(np.arange(300), 2)
     vectors = rng.normal(size=(600, 8))
-    found = thresholds(described(people), embed_as(vectors), sizes=[20, 200], at=[0.8])
+    found = thresholds(described(people), embed_as(vectors), sizes=[20, 200], at=[0.8, 0.801])
     small, large = (found[f"gallery_{size}"]["at_0.80"]["strangers_named"] for size in (20, 200))
     assert 0 < small < large / 3
+    finer = found["gallery_200"]["at_0.801"]["strangers_named"]  # told apart from 0.80
+    assert 0 < finer < large
     reached = [found[f"gallery_{size}"]["threshold_at_fpir_0.01"] for size in (20, 200)]
     assert reached[0] < reached[1]
 
