@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -98,19 +99,31 @@ def timings(
     """Times on random pictures, engine by engine; a subject is left out where it has no form."""
     cases: list[tuple[str, str]] = []
     calls: list[Call] = []
-    torch.set_num_threads(threads)
-    for engine in engines:
-        for subject in networks:
-            torch.manual_seed(0)
-            x = torch.randn(batch, 3, subject.side, subject.side)
-            call = _call(engine, subject, x, threads)
-            if call is not None:
-                cases.append((subject.name, engine))
-                calls.append(call)
+    with _torch_threads(threads):
+        for engine in engines:
+            for subject in networks:
+                torch.manual_seed(0)
+                x = torch.randn(batch, 3, subject.side, subject.side)
+                call = _call(engine, subject, x, threads)
+                if call is not None:
+                    cases.append((subject.name, engine))
+                    calls.append(call)
+        taken = turns(calls, rounds)
     return [
         Timing(name, engine, batch, wall * 1e3 / batch, cpu * 1e3 / batch)
-        for (name, engine), (wall, cpu) in zip(cases, turns(calls, rounds), strict=True)
+        for (name, engine), (wall, cpu) in zip(cases, taken, strict=True)
     ]
+
+
+@contextmanager
+def _torch_threads(number: int) -> Iterator[None]:
+    """PyTorch's threads for a while: the number is the process', and others compute in it too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def turns(calls: Sequence[Call], rounds: int) -> list[tuple[float, float]]:

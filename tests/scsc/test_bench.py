@@ -43,6 +43,14 @@ def test_files_are_timed_beside_each_other(tmp_path: Path, run):
     assert float(table[3][5]) > float(table[2][5])  # the larger takes more of the CPU
 
 
+def test_threads_are_as_before_afterwards(tmp_path: Path):
+    path = tmp_path / "small.onnx"
+    bench.export_onnx(torch.nn.Conv2d(3, 4, 3), 32, path)
+    torch.set_num_threads(3)
+    assert bench.timings([bench.Subject("small", 32, file=path)], 1, threads=2, rounds=1)
+    assert torch.get_num_threads() == 3
+
+
 @pytest.mark.slow
 def test_a_host_is_timed_in_both_forms_by_every_engine(monkeypatch: pytest.MonkeyPatch, run):
     pytest.importorskip("openvino")
