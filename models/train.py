@@ -3,10 +3,11 @@
     python -m models.train --name scsc_faceresnet --out runs/scsc --views 600000
     python -m models.train --out runs/scsc --minutes 30        # goes on where it stopped
 
-One script for two CPU cores (bf16, channels-last) and for one GPU (bf16). It is
-made to be cut into pieces: every few minutes, at `--minutes` and on Ctrl-C it writes
-OUT/checkpoint.pt, from which the next call goes on to the same numbers: everything random is a
-function of the seed and the number of the view. It needs torch, NumPy and OpenCV, no more.
+One script for CPU cores (bf16, channels-last; a process for each by `torchrun`, see
+models/parallel.py) and for one GPU (bf16). It is made to be cut into pieces: every few minutes, at
+`--minutes` and on Ctrl-C it writes OUT/checkpoint.pt, from which the next call goes on to the same
+numbers: everything random is a function of the seed and the number of the view. It needs torch,
+NumPy and OpenCV, no more.
 """
 
 import argparse
@@ -32,7 +33,9 @@ from models import embedder, metrics
 from models.data import Pack, read_packs
 from models.heads import MarginHead
 from models.losses import distillation, neighbourhood
+from models.memory import keep_freed_memory
 from models.optim import make_optimizers
+from models.parallel import ALONE, Group, process_group
 from models.views import Views, device_views, host_views, to_input
 from scsc.faceresnet import FaceResNet
 from scsc.grow import grow
@@ -48,7 +51,7 @@ class Settings:
     data: str = "../shared/data"  # folder of train-*.npz and identify.npz
     start: str = ""  # a released checkpoint, of this or a narrower form; else random weights
     views: int = 600_000  # augmented crops in the whole run; the schedules span them
-    batch: int = 128
+    batch: int = 128  # crops of one update, over all processes
     small: int = 64  # pixels; a crop's side in the first part of the run, which is 3 times faster
     small_share: float = 0.8  # of the views; the rest is at 112
     lr: float = 2e-3  # AdamW: depthwise kernels, stem, norms
@@ -106,9 +109,10 @@ def crop_size(settings: Settings, views: int) -> int:
 class Run:
     """Network, averaged network, optimizers and the number of views seen: what is saved."""
 
-    def __init__(self, settings: Settings, device: torch.device) -> None:
+    def __init__(self, settings: Settings, device: torch.device, group: Group = ALONE) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
+        self.group = group
         self.device = device
         self.network = FaceResNet(embedder.config(settings.name)).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -146,12 +150,20 @@ class Run:
         if settings.margin > 0:
             loss = loss + settings.margin * self.head(embedding, views.label)
         loss.backward()  # type: ignore[no-untyped-call]
+        self._meet()
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.views += len(views.pixels)
+        self.views += len(views.pixels) * self.group.size
         self._update_average()
         return cosine.detach(), loss.detach()
+
+    def _meet(self) -> None:
+        """Gradients and batch statistics become those of all processes' views."""
+        params = (p for o in self.optimizers for group in o.param_groups for p in group["params"])
+        gradients = [param.grad for param in params if param.grad is not None]
+        statistics = [b for name, b in self.network.named_buffers() if ".running_" in name]
+        self.group.mean_(gradients + statistics)
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -182,12 +194,14 @@ class Run:
         os.replace(beside, path)
 
     @staticmethod
-    def load(path: Path, device: torch.device, given: Mapping[str, Any]) -> "Run":
+    def load(
+        path: Path, device: torch.device, given: Mapping[str, Any], group: Group = ALONE
+    ) -> "Run":
         """A run from its checkpoint; `given` settings take the place of its own."""
         # To the host: AdamW's step counts stay there, where reading them does not wait for a GPU.
         content = torch.load(path, map_location="cpu", weights_only=True)
         settings = Settings(**{**content["settings"], **given})
-        run = Run(settings, device)
+        run = Run(settings, device, group)
         run.network.load_state_dict(content["network"])
         run.average.load_state_dict(content["average"])
         if settings.margin > 0:
@@ -233,7 +247,7 @@ def evaluate(network: nn.Module, pack: Pack, size: int, device: torch.device) ->
 
 def train(run: Run, session: Session) -> bool:
     """Go on with a run until it is done or the session is over. Returns whether it is done."""
-    settings, started = run.settings, time.monotonic()
+    settings, group, started = run.settings, run.group, time.monotonic()
     checkpoint = session.out / "checkpoint.pt"
     data = Path(settings.data)
     pack = read_packs(sorted(data.glob("train-*.npz")), settings.limit or None, session.threads)
@@ -244,6 +258,8 @@ def train(run: Run, session: Session) -> bool:
     log = (session.out / "log.jsonl").open("a")
 
     def note(**figures: float) -> None:
+        if not group.leads:
+            return
         figures = {"views": run.views, **{k: round(v, 5) for k, v in figures.items()}}
         print(json.dumps(figures), flush=True)
         log.write(json.dumps(figures) + "\n")
@@ -261,12 +277,13 @@ def train(run: Run, session: Session) -> bool:
                 note(cosine_loss=torch.stack(cosines).mean().item(), views_per_second=rate)
                 cosines, tick, tick_views = [], now, run.views
             done = run.views >= settings.views
-            over = stop.is_set or 0 < session.minutes * 60 < now - started
-            if run.views % session.evaluate_views < settings.batch or done:
+            over = group.any(stop.is_set or 0 < session.minutes * 60 < now - started)
+            if group.leads and (run.views % session.evaluate_views < settings.batch or done):
                 size = crop_size(settings, run.views - 1)
                 note(**evaluate(run.average, held_out, size, run.device))
                 tick, tick_views = time.monotonic(), run.views
-            if done or over or now - saved > session.checkpoint_minutes * 60:
+            due = done or over or now - saved > session.checkpoint_minutes * 60
+            if group.leads and due:
                 run.save(checkpoint)
                 saved = time.monotonic()
             if done or over:
@@ -275,13 +292,13 @@ def train(run: Run, session: Session) -> bool:
 
 
 def _views(pack: Pack, run: Run, threads: int) -> Iterator[Views]:
-    """Batches from where the run stands to its end."""
-    settings = run.settings
+    """This process' share of each batch, from where the run stands to its end."""
+    settings, share = run.settings, run.group.share(run.settings.batch)
     batches = (
-        (first, crop_size(settings, first))
+        (first + run.group.rank * share, crop_size(settings, first))
         for first in range(run.views, settings.views, settings.batch)
     )
-    args = (pack, batches, settings.batch, settings.seed, settings.hard_share)
+    args = (pack, batches, share, settings.seed, settings.hard_share)
     if run.device.type == "cpu":
         return host_views(*args, threads)
     return device_views(*args, run.device)
@@ -327,22 +344,32 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     given = {field.name: arguments.pop(field.name) for field in fields(Settings)}
     given = {name: value for name, value in given.items() if value is not None}
-    settings = Settings(**given)
     session = Session(**arguments)
     session.out.mkdir(parents=True, exist_ok=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    keep_freed_memory()
+    with process_group() as group:
+        done, views = _go_on(session, given, group)
+    if group.leads:
+        print("done" if done else f"stopped at view {views}; call again to go on")
+
+
+def _go_on(session: Session, given: Mapping[str, Any], group: Group) -> tuple[bool, int]:
+    """Begin or resume a run. Returns whether it is done, and its views."""
+    alone_on_gpu = group.size == 1 and torch.cuda.is_available()
+    device = torch.device("cuda" if alone_on_gpu else "cpu")
     checkpoint = session.out / "checkpoint.pt"
     if checkpoint.exists():
-        run = Run.load(checkpoint, device, given)
-        print(f"going on at view {run.views} of {run.settings.views}")
+        run = Run.load(checkpoint, device, given, group)
+        if group.leads:
+            print(f"going on at view {run.views} of {run.settings.views}")
     else:
-        run = Run(settings, device)
-        if settings.start:
-            run.begin_with(embedder.load(Path(settings.start)))
+        run = Run(Settings(**given), device, group)
+        if run.settings.start:
+            run.begin_with(embedder.load(Path(run.settings.start)))
     done = train(run, session)
-    if done:
+    if done and group.leads:
         embedder.save(run.average.cpu(), session.out / f"{run.settings.name}.pt")
-    print("done" if done else f"stopped at view {run.views}; call again to go on")
+    return done, run.views
 
 
 if __name__ == "__main__":

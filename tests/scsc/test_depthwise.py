@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from scsc import depthwise
 from scsc.depthwise import DepthwiseConv2d
 
 SIZES = [(9, 9), (7, 12), (14, 5), (1, 3)]
@@ -27,6 +28,17 @@ def test_gradients_are_those_of_pytorch(kernel_size: int, stride: int, size: tup
     torch.manual_seed(0)
     conv = DepthwiseConv2d(4, kernel_size, stride).double()
     x = torch.randn(2, 4, *size, dtype=torch.float64)
+    for mine, theirs in zip(gradients(conv, x, True), gradients(conv, x, False), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("images", [1, 2, 5])
+def test_a_batch_taken_in_parts_gives_the_same_gradients(monkeypatch, images: int, stride: int):
+    torch.manual_seed(0)
+    conv = DepthwiseConv2d(4, 5, stride).double()
+    x = torch.randn(5, 4, 9, 8, dtype=torch.float64)
+    monkeypatch.setattr(depthwise, "_CACHED", images * x[0].numel() * 8)
     for mine, theirs in zip(gradients(conv, x, True), gradients(conv, x, False), strict=True):
         torch.testing.assert_close(mine, theirs)
 
