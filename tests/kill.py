@@ -65,6 +65,14 @@ class Trial:
         with self._service() as (url, _):
             self._compare(url, self._gone)
 
+    def tell(self) -> None:
+        """Print what was found wrong, then the counts."""
+        for fault in self.faults:
+            print(fault)
+        for name, count in sorted({"lost": 0, "came back": 0, **self.counts}.items()):
+            print(f"{count:8d}  {name}")
+        print(f"{len(self.faults):8d}  faults")
+
     def _service(self) -> AbstractContextManager[tuple[str, subprocess.Popen[str]]]:
         return served(self._environment, self._folder / "log")
 
@@ -241,14 +249,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(Path(folder), given.seed)
         trial.run(given.rounds)
-    for fault in trial.faults:
-        print(fault)
     print(f"seed {given.seed}, {time.monotonic() - began:.0f} s")
-    for name in ("lost", "came back"):
-        trial.counts.setdefault(name, 0)
-    for name, count in sorted(trial.counts.items()):
-        print(f"{count:8d}  {name}")
-    print(f"{len(trial.faults):8d}  faults")
+    trial.tell()
     return 1 if trial.faults else 0
 
 

@@ -6,16 +6,16 @@ else the machine is doing.
 """
 
 import os
-import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from app.bench.process import resident, served
 
 POLL_SECONDS = 0.01
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -37,24 +37,13 @@ def measure(rounds: int) -> dict[str, float]:
 
 def _one() -> Start:
     imported = _cpu_of_import()
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data", folder]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as process:
-            try:
-                assert process.stdout is not None
-                said = re.search(r"http://[\d.:]+", process.stdout.readline())
-                if said is None:
-                    raise RuntimeError("the service did not start; try `face serve`")
-                while not _ready(said[0]):
-                    time.sleep(POLL_SECONDS)
-                seconds = time.perf_counter() - began
-                cpu, resident = _cpu_of(process.pid), _resident(process.pid)
-            finally:
-                process.terminate()
-    return Start(imported, seconds, cpu, resident)
+    began = time.perf_counter()
+    with served() as (url, process):
+        while not _ready(url):
+            time.sleep(POLL_SECONDS)
+        seconds = time.perf_counter() - began
+        cpu, held = _cpu_of(process.pid), resident(process.pid)
+    return Start(imported, seconds, cpu, held)
 
 
 def _ready(url: str) -> bool:
@@ -77,9 +66,3 @@ def _cpu_of(pid: int) -> float:
     # The fields after the command's name, which may hold spaces: user and system are 14 and 15.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def _resident(pid: int) -> float:
-    said = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert said is not None
-    return int(said[1]) * 1024 / 1e6

@@ -194,14 +194,8 @@ def main() -> int:
         balancer = opened.enter_context(nginx(folder, [each.port for each in pair]))
         trial = ReplicaTrial(folder, given.seed, pair, balancer)
         trial.run(given.rounds)
-    for fault in trial.faults:
-        print(fault)
     print(f"seed {given.seed}, {time.monotonic() - began:.0f} s")
-    for name in ("lost", "came back"):
-        trial.counts.setdefault(name, 0)
-    for name, count in sorted(trial.counts.items()):
-        print(f"{count:8d}  {name}")
-    print(f"{len(trial.faults):8d}  faults")
+    trial.tell()
     return 1 if trial.faults else 0
 
 

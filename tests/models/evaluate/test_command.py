@@ -1,7 +1,6 @@
 import json
 import re
 import sys
-import zipfile
 
 import cv2
 import numpy as np
@@ -11,7 +10,7 @@ from models import catalog, photos, weights
 from models.evaluate import __main__ as command
 from models.evaluate import faces
 from models.evaluate.embedders import onnx_embedder, service_embedder
-from tests.models.evaluate.test_lfw import PAIRS
+from tests.models.evaluate.drawn import write_lfw
 from tests.models.packs import write_pack
 from tests.photographs import astronaut
 from tests.tiny_model import write_tiny_model
@@ -85,14 +84,10 @@ def test_photographs_and_embeddings_come_through_a_running_service():
 def test_lfw_by_several_embedders_draws_curves_and_sheets(run, tmp_path):
     tiny = write_tiny_model(tmp_path / "tiny.onnx")
     other = write_tiny_model(tmp_path / "other.onnx")
-    with zipfile.ZipFile(tmp_path / "lfw.zip", "w") as archive:
-        archive.writestr("pairs.txt", PAIRS)
-        for name in ("A/A_0001", "A/A_0002", "B/B_0001", "B/B_0002"):
-            archive.writestr(f"lfw/{name}.jpg", b"")
     crops = np.random.default_rng(0).integers(0, 256, (4, 112, 112, 3), np.uint8)
     np.savez(tmp_path / "crops.npz", crops=crops, found=np.ones(4, bool))
     out = run(
-        *("lfw", tmp_path / "lfw.zip", "--crops", tmp_path / "crops.npz", "--model", tiny),
+        *("lfw", write_lfw(tmp_path), "--crops", tmp_path / "crops.npz", "--model", tiny),
         *("--model", other, "--plots", tmp_path / "plots", "--worst", tmp_path / "worst"),
     )
     assert "| figure | tiny | other |" in out
@@ -119,13 +114,9 @@ def test_thresholds_are_told_by_the_size_of_the_gallery(run, tmp_path):
 
 
 def test_lfw_can_be_searched_like_a_folder(tmp_path):
-    with zipfile.ZipFile(tmp_path / "lfw.zip", "w") as archive:
-        archive.writestr("pairs.txt", PAIRS)
-        for name in ("A/A_0001", "A/A_0002", "B/B_0001", "B/B_0002"):
-            archive.writestr(f"lfw/{name}.jpg", b"")
     crops = np.random.default_rng(0).integers(0, 256, (4, 112, 112, 3), np.uint8)
     made = photos.Crops(crops, np.array([True, False, True, True]))
-    source = faces.read(tmp_path / "lfw.zip", lambda _: made)
+    source = faces.read(write_lfw(tmp_path), lambda _: made)
     assert source.people.tolist() == [0, 1, 1]
     assert (source.crops == crops[[0, 2, 3]]).all()
     assert source.not_found == 1
