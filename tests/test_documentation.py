@@ -15,10 +15,17 @@ ROOT = Path(__file__).parents[1]
 SETTINGS = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | CLIENT_VARIABLES
 PATH = re.compile(r"(?<![\w./-])(?:app|models|scsc|tests|docker|docs)/[\w./-]*\w")
 SETTING = re.compile(r"\bFACE_[A-Z][A-Z_]*\b")
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)")  # ](path#anchor)
 
 
 def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def linking_pages() -> list[Path]:
+    packages = (ROOT / folder for folder in ("models", "scsc"))
+    beside_code = (page for folder in packages for page in sorted(folder.rglob("*.md")))
+    return [*pages(), ROOT / "CHANGELOG.md", *beside_code]
 
 
 @pytest.fixture(params=pages(), ids=lambda page: page.name)
@@ -34,6 +41,22 @@ def test_settings_named_in_a_page_exist(text: str):
 
 def test_paths_named_in_a_page_exist(text: str):
     assert [path for path in PATH.findall(text) if not (ROOT / path).exists()] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its headings, made as GitHub does."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", linking_pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_of_a_page_lead_somewhere(page: Path):
+    dead = []
+    for path, anchor in LINK.findall(page.read_text()):
+        target = page.parent / path if path else page
+        known = target.exists() and (not anchor or anchor in anchors(target))
+        dead += [] if known else [f"{path}#{anchor}"]
+    assert dead == []
 
 
 def test_every_command_and_option_is_documented():
