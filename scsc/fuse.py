@@ -13,15 +13,21 @@
 Step 6 itself is one product and one sum over side-by-side channels. ONNX Runtime on a CPU runs
 that faster than m multiply-adds on contiguous blocks, whose order costs a gather or m * m splits,
 and than a convolution that sums; docs/scsc.md has the figures.
+
+The gate is exported so that ONNX Runtime keeps its blocks of channels: a mean over the map and a
+product with one number per channel take the map out of that layout and back into it, by copies;
+an average pool and a product of two whole maps do not.
 """
 
 import copy
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from scsc.faceresnet import FaceResNet
+from scsc.layers import SqueezeExcite
 from scsc.module import SCSC
 
 
@@ -67,7 +73,7 @@ class FusedSCSC(nn.Module):
             self.branches.append(nn.Sequential(branch, module.branch_act))
         self.routing = _routing_by_group(module)
         self.expand = _fused(module.expand)
-        self.gate = module.gate
+        self.gate = FusedSqueezeExcite(module.gate)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         reduced = self.reduce(x)
@@ -78,6 +84,23 @@ class FusedSCSC(nn.Module):
         mixed = (a * weights.view(-1, g, 1, m, h, w)).sum(3).view(-1, self.width, h, w)
         result: torch.Tensor = self.gate(self.expand(mixed))
         return result
+
+
+class FusedSqueezeExcite(nn.Module):
+    """The gate, exported as a pool as large as the map and a product with a map: (N, C, H, W)."""
+
+    def __init__(self, gate: SqueezeExcite) -> None:
+        super().__init__()
+        self.gate = gate
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not torch.compiler.is_exporting():
+            result: torch.Tensor = self.gate(x)
+            return result  # PyTorch itself is slower by the other way
+        h, w = x.shape[2:]
+        gate = torch.relu(self.gate.fc1(F.avg_pool2d(x, (h, w))))
+        gate = torch.sigmoid(self.gate.fc2(gate))
+        return x * F.interpolate(gate, scale_factor=(float(h), float(w)), mode="nearest")
 
 
 class FusedGlobalDepthwise(nn.Module):
