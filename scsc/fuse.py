@@ -98,9 +98,8 @@ class FusedSqueezeExcite(nn.Module):
             result: torch.Tensor = self.gate(x)
             return result  # PyTorch itself is slower by the other way
         h, w = x.shape[2:]
-        gate = torch.relu(self.gate.fc1(F.avg_pool2d(x, (h, w))))
-        gate = torch.sigmoid(self.gate.fc2(gate))
-        return x * F.interpolate(gate, scale_factor=(float(h), float(w)), mode="nearest")
+        scale = self.gate.scale(F.avg_pool2d(x, (h, w)))
+        return x * F.interpolate(scale, scale_factor=(float(h), float(w)), mode="nearest")
 
 
 class FusedGlobalDepthwise(nn.Module):

@@ -49,9 +49,11 @@ class SqueezeExcite(nn.Module):
         self.fc2 = nn.Conv2d(hidden, chs, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        gate = channel_mean(x) if self.training else x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
-        gate = torch.relu(self.fc1(gate))
-        return x * torch.sigmoid(self.fc2(gate))
+        return x * self.scale(channel_mean(x) if self.training else x.mean((2, 3), keepdim=True))
+
+    def scale(self, mean: torch.Tensor) -> torch.Tensor:
+        """What each channel is multiplied by: its mean (N, C, 1, 1) -> 0..1, the same shape."""
+        return torch.sigmoid(self.fc2(torch.relu(self.fc1(mean))))
 
 
 def channel_mean(x: torch.Tensor) -> torch.Tensor:
