@@ -7,13 +7,20 @@ from scsc import SCSC, FaceResNet, FaceResNetConfig
 from scsc.grow import candidates, grow, place, widen
 from tests.scsc.networks import FACE, trained
 
-WIDTHS = (16, 14, 20, 6)
+WIDTHS = (12, 14, 20, 6)  # from 12, 8, 8, 4: one stage stays as it is
 
 
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(
     ("kernel_sizes", "width", "wider"),
-    [((3, 5), 24, 32), ((3, 5), 8, 24), ((3, 5, 7), 32, 56), ((3, 5, 7), 16, 56), ((3,), 8, 12)],
+    [
+        ((3, 5), 24, 32),
+        ((3, 5), 8, 24),
+        ((3, 5), 8, 8),
+        ((3, 5, 7), 32, 56),
+        ((3, 5, 7), 16, 56),
+        ((3,), 8, 12),
+    ],
 )
 def test_a_wider_module_begins_as_the_narrow_one(kernel_sizes, width, wider, training):
     old = trained(SCSC(12, 20, kernel_sizes, stride=2, width=width)).train(training)
