@@ -39,6 +39,7 @@ from models.parallel import ALONE, Group, process_group
 from models.views import Views, device_views, host_views, to_input
 from scsc.faceresnet import FaceResNet
 from scsc.grow import grow
+from scsc.layers import still_norms
 
 # ------------------------------------------------------------------------------------ settings
 
@@ -60,6 +61,7 @@ class Settings:
     warmup: int = 10_000  # views
     decay: float = 1.0  # share of the views, at the end, over which the rate falls by a cosine
     final_lr: float = 0.01  # of the peak, where the cosine ends
+    still_share: float = 0.0  # of the views, the last ones, with norms that stand still: faster
     hard_share: float = 1.0  # of the views get every augmentation, the rest are moved and mirrored
     relation: float = 10.0  # weight of the pairwise-relation loss
     neighbours: float = 0.0  # weight of the loss on each crop's neighbours among all targets
@@ -142,6 +144,8 @@ class Run:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * rate
+        if self.views >= (1 - settings.still_share) * settings.views:
+            still_norms(self.network)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             embedding = self.forward(views.pixels)
         cosine, loss = distillation(embedding, views.teacher, settings.relation)

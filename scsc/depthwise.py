@@ -28,15 +28,24 @@ class DepthwiseConv2d(nn.Conv2d):
         super().__init__(chs, chs, kernel_size, stride, kernel_size // 2, groups=chs, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        learns = self.weight.requires_grad and torch.is_grad_enabled()
+        return self._convolved(x, self.weight, None)
+
+    def scaled(self, x: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+        """forward(x) * scale + shift, by one convolution. scale, shift: (chs,)."""
+        return self._convolved(x, self.weight * scale.view(-1, 1, 1, 1), shift)
+
+    def _convolved(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        learns = weight.requires_grad and torch.is_grad_enabled()
         fast = self.kernel_size[0] <= _TILE and self.stride[0] == 1
         if x.device.type != "cpu" or not learns or fast:
-            return super().forward(x)
-        weight = self.weight
+            return F.conv2d(x, weight, bias, self.stride, self.padding, groups=self.groups)
         if torch.is_autocast_enabled("cpu"):  # autocast does not look into a custom operator
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
-        result: torch.Tensor = _TiledDepthwise.apply(x, weight, self.stride[0])  # type: ignore[no-untyped-call]
+            bias = None if bias is None else bias.to(dtype)
+        result: torch.Tensor = _TiledDepthwise.apply(x, weight, bias, self.stride[0])  # type: ignore[no-untyped-call]
         return result
 
 
@@ -44,17 +53,22 @@ class _TiledDepthwise(torch.autograd.Function):
     """Depthwise convolution of an odd kernel, padding `kernel // 2`."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, stride: int) -> torch.Tensor:
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: int
+    ) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
-        return F.conv2d(x, weight, None, stride, weight.shape[-1] // 2, groups=weight.shape[0])
+        return F.conv2d(x, weight, bias, stride, weight.shape[-1] // 2, groups=weight.shape[0])
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(
+        ctx: Any, grad: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, None]:
         x, weight = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
         grad_x, grad_weight = _depthwise_backward(grad, x, weight, ctx.stride)
-        return grad_x, grad_weight, None
+        grad_bias = _sum_of_pixels(grad) if ctx.needs_input_grad[2] else None
+        return grad_x, grad_weight, grad_bias, None
 
 
 # An operator of its own, so that torch.compile leaves it whole: the code that it makes of the many
@@ -85,6 +99,12 @@ def _input_gradient(
         spread[:, :, ::stride, ::stride] = grad
         grad = spread
     return F.conv2d(grad, weight.flip(2, 3), None, 1, weight.shape[-1] // 2, groups=x.shape[1])
+
+
+def _sum_of_pixels(grad: torch.Tensor) -> torch.Tensor:
+    """(N, C, H, W) -> (C,). A product with ones, since `sum` is slow where channels are last."""
+    pixels = grad.permute(0, 2, 3, 1).reshape(-1, grad.shape[1])
+    return (pixels.new_ones(1, len(pixels)) @ pixels)[0]
 
 
 def _weight_gradient(

@@ -27,7 +27,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from scsc.faceresnet import FaceResNet
-from scsc.layers import SqueezeExcite
+from scsc.layers import ConvBNAct, SqueezeExcite, scale_shift
 from scsc.module import SCSC
 
 
@@ -44,7 +44,7 @@ def fuse(network: nn.Module) -> nn.Module:
 def _fused(module: nn.Module) -> nn.Module:
     if isinstance(module, SCSC):
         return FusedSCSC(module)
-    if type(module).forward is nn.Sequential.forward:
+    if type(module).forward in (nn.Sequential.forward, ConvBNAct.forward):
         return nn.Sequential(*_folded([_fused(part) for part in module.children()]))
     for name, part in module.named_children():
         setattr(module, name, _fused(part))
@@ -146,14 +146,7 @@ def _takes_norm(layer: nn.Module) -> bool:
 def _scale_shift(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     """A BatchNorm in eval mode as x * scale + shift, each (C,) float64."""
     assert isinstance(norm, _BatchNorm)
-    if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("a BatchNorm without running statistics has no fixed form to fold")
-    scale = (norm.running_var.double() + norm.eps).rsqrt()
-    if norm.weight is not None:
-        scale = scale * norm.weight.double()
-    shift = -norm.running_mean.double() * scale
-    if norm.bias is not None:
-        shift = shift + norm.bias.double()
+    scale, shift = scale_shift(norm, torch.float64)
     return scale.detach(), shift.detach()
 
 

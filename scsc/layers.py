@@ -7,7 +7,9 @@ that makes an activation. An absent part is `nn.Identity`, so no `forward` has a
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 ActLayer = Callable[[], nn.Module]
 
@@ -15,7 +17,8 @@ ActLayer = Callable[[], nn.Module]
 class ConvBNAct(nn.Sequential):
     """Convolution without bias, BatchNorm, activation: (N, in_chs, H, W) -> (N, out_chs, H', W').
 
-    Padding is `kernel_size // 2`, so an odd kernel at stride 1 keeps H and W.
+    Padding is `kernel_size // 2`, so an odd kernel at stride 1 keeps H and W. While it learns with
+    a norm that stands still (`still_norms`), the norm is part of the convolution.
     """
 
     def __init__(
@@ -33,6 +36,45 @@ class ConvBNAct(nn.Sequential):
         )
         self.bn = nn.BatchNorm2d(out_chs)
         self.act = act_layer()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        conv = self.conv
+        if self.training and not self.bn.training:
+            scale, shift = scale_shift(self.bn)
+            weight = conv.weight * scale.view(-1, 1, 1, 1)
+            x = F.conv2d(x, weight, shift, conv.stride, conv.padding, groups=conv.groups)
+        else:
+            x = self.bn(conv(x))
+        result: torch.Tensor = self.act(x)
+        return result
+
+
+def still_norms(network: nn.Module) -> None:
+    """Let a network that learns take its BatchNorms' running statistics, as inference does.
+
+    They change no more; scale and bias go on learning. Undone by `network.train()`.
+    """
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
+
+
+def scale_shift(
+    norm: _BatchNorm, dtype: torch.dtype | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A BatchNorm with its running statistics as x * scale + shift, each (C,).
+
+    In `dtype`, or that of the statistics, with gradients to the norm's weight and bias. Raises
+    ValueError when it keeps no statistics.
+    """
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("a BatchNorm without running statistics has no fixed form to fold")
+    dtype = dtype or norm.running_var.dtype
+    scale = (norm.running_var.to(dtype) + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight.to(dtype)
+    shift = -norm.running_mean.to(dtype) * scale
+    return scale, shift if norm.bias is None else shift + norm.bias.to(dtype)
 
 
 class SqueezeExcite(nn.Module):

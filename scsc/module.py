@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from scsc.depthwise import DepthwiseConv2d
-from scsc.layers import ActLayer, ConvBNAct, SqueezeExcite, shuffle_order
+from scsc.layers import ActLayer, ConvBNAct, SqueezeExcite, scale_shift, shuffle_order
 
 
 class SCSC(nn.Module):
@@ -66,11 +66,22 @@ class SCSC(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         reduced = self.reduce(x)  # (N, P, H, W)
-        u = torch.cat([branch(reduced) for branch in self.branches], 1)  # (N, m * P, H', W')
-        a = self.branch_act(self.branch_norm(u))
+        a = self._activated(reduced)  # (N, m * P, H', W')
         weights = torch.sigmoid(self.routing(reduced))  # (N, m * g, H', W'), channel j * g + group
         mixed = self.routed_sum(a, weights)  # (N, P, H', W')
         result: torch.Tensor = self.gate(self.expand(mixed))
+        return result
+
+    def _activated(self, reduced: torch.Tensor) -> torch.Tensor:
+        """Branches, norm and activation, side by side."""
+        if self.training and not self.branch_norm.training:
+            # A norm that stands still while the rest learns is part of each branch.
+            both = (part.chunk(len(self.branches)) for part in scale_shift(self.branch_norm))
+            parts = zip(self.branches, *both, strict=True)
+            u = torch.cat([branch.scaled(reduced, *by) for branch, *by in parts], 1)
+        else:
+            u = self.branch_norm(torch.cat([branch(reduced) for branch in self.branches], 1))
+        result: torch.Tensor = self.branch_act(u)
         return result
 
 

@@ -31,7 +31,7 @@ def session(folder: Path, **changes: float) -> Session:
     return replace(plain, **changes)
 
 
-@pytest.mark.parametrize("losses", [{}, {"margin": 0.1}, {"neighbours": 0.1}])
+@pytest.mark.parametrize("losses", [{}, {"margin": 0.1}, {"neighbours": 0.1}, {"still_share": 0.5}])
 def test_a_run_that_is_cut_and_resumed_ends_at_the_same_numbers(settings, tmp_path, losses):
     settings = replace(settings, identities=6, **losses)
     whole = Run(settings, CPU)
@@ -74,6 +74,18 @@ def test_neighbours_count_when_their_loss_is_asked_for(settings, tmp_path):
     train(plain, session(tmp_path / "plain"))
     train(asked, session(tmp_path / "asked"))
     assert not torch.equal(plain.network.linear.weight, asked.network.linear.weight)
+
+
+def test_norms_stand_still_in_the_last_part_of_a_run(settings, tmp_path):
+    run = Run(replace(settings, still_share=0.4), CPU)
+    train(run, session(tmp_path / "run", minutes=1e-9))
+    moving = run.network.norm.running_mean.clone()
+    assert moving.abs().max() > 0
+    seen = []
+    while not train(run, session(tmp_path / "run", minutes=1e-9)):
+        seen.append(run.network.norm.running_mean.clone())
+    assert [torch.equal(mean, seen[-1]) for mean in (moving, *seen)] == [False, False, True, True]
+    assert torch.equal(run.network.norm.running_mean, seen[-1])
 
 
 def test_a_run_can_begin_with_the_weights_of_another(settings):

@@ -71,6 +71,22 @@ def test_autocast_computes_in_half_precision_and_keeps_the_weight_whole():
     assert conv.weight.grad.dtype == torch.float32
 
 
+@pytest.mark.parametrize(("kernel_size", "stride"), [(3, 1), (3, 2), (5, 1), (7, 2)])
+def test_scaled_is_the_convolution_with_a_scale_and_a_shift(kernel_size: int, stride: int):
+    torch.manual_seed(0)
+    conv = DepthwiseConv2d(4, kernel_size, stride).double()
+    x, scale, shift = (
+        torch.randn(size, dtype=torch.float64, requires_grad=True) for size in [(2, 4, 9, 8), 4, 4]
+    )
+    plain = conv(x) * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)
+    learned = (x, conv.weight, scale, shift)
+    expected = (plain, *torch.autograd.grad(plain.square().sum(), learned))
+    y = conv.scaled(x, scale, shift)
+    outcome = (y, *torch.autograd.grad(y.square().sum(), learned))
+    for mine, theirs in zip(outcome, expected, strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
 def test_without_gradients_it_is_the_plain_convolution():
     conv = DepthwiseConv2d(4, 7)
     x = torch.randn(1, 4, 8, 8)

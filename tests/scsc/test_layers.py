@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
-from scsc.layers import ConvBNAct, SqueezeExcite, channel_shuffle, shuffle_order
+from scsc.layers import ConvBNAct, SqueezeExcite, channel_shuffle, shuffle_order, still_norms
+from tests.scsc.networks import HOSTS, host
 
 
 def test_the_shuffle_reads_every_mth_channel():
@@ -31,3 +33,34 @@ def test_the_gate_is_one_number_between_0_and_1_per_channel():
 def test_the_gate_is_never_narrower_than_32():
     assert SqueezeExcite(64).fc1.out_channels == 32
     assert SqueezeExcite(1024).fc1.out_channels == 64
+
+
+# Swin drops paths while it learns.
+@pytest.mark.parametrize("name", [name for name in HOSTS if "swin" not in name])
+def test_with_still_norms_a_network_learns_by_the_numbers_of_inference(name):
+    network, x = host(name)
+    network, x = network.double(), x.double()
+    statistics = {key: value.clone() for key, value in network.named_buffers()}
+
+    def outcome() -> dict[str, torch.Tensor]:
+        network.zero_grad()
+        y = network(x)
+        (y * torch.sin(torch.arange(y.numel(), dtype=y.dtype)).view_as(y)).sum().backward()
+        return {"y": y.detach()} | {key: p.grad.clone() for key, p in network.named_parameters()}
+
+    expected = outcome()  # in eval mode: every norm is an operation of its own
+    network.train()
+    still_norms(network)
+    for key, value in outcome().items():
+        torch.testing.assert_close(value, expected[key], msg=lambda text, key=key: f"{key}: {text}")
+    for key, value in network.named_buffers():
+        assert torch.equal(value, statistics[key]), key
+
+
+def test_still_norms_move_again_when_the_network_trains_anew():
+    block = ConvBNAct(3, 5, 3)
+    still_norms(block)
+    block(torch.randn(2, 3, 4, 4))
+    assert block.bn.num_batches_tracked == 0
+    block.train()(torch.randn(2, 3, 4, 4))
+    assert block.bn.num_batches_tracked == 1
