@@ -7,7 +7,7 @@ from scsc import SCSC, FaceResNet, FaceResNetConfig
 from scsc.grow import candidates, grow, place, widen
 from tests.scsc.networks import FACE, trained
 
-WIDTHS = (12, 14, 20, 6)  # from 12, 8, 8, 4: one stage stays as it is
+WIDTHS = (16, 14, 20, 6)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -61,9 +61,10 @@ def narrow() -> FaceResNet:
     return trained(network)
 
 
-def test_a_wider_network_begins_as_the_narrow_one(narrow):
-    wider = grow(narrow, replace(narrow.config, branch_widths=WIDTHS))
-    assert [stage[0].body.width for stage in wider.stages] == list(WIDTHS)
+@pytest.mark.parametrize("widths", [WIDTHS, (12, 8, 8, 6)], ids=["every stage", "the last"])
+def test_a_wider_network_begins_as_the_narrow_one(narrow, widths):
+    wider = grow(narrow, replace(narrow.config, branch_widths=widths))
+    assert [stage[0].body.width for stage in wider.stages] == list(widths)
     assert not wider.training
     crops = torch.rand(3, 3, 112, 112) * 2 - 1
     with torch.no_grad():
