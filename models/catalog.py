@@ -53,7 +53,7 @@ CARDS: dict[str, ModelCard] = {
             name="scsc_faceresnet",
             task="embedder",
             file="scsc_faceresnet.onnx",
-            sha256="a77ef8a294c26589c1131026becadedf4084ed4f797f5f38e663f2dbe893fa11",
+            sha256="7043ece75d8d887787c4a7f6d49c927feb21eef52f51220bdc5e4c0ae183780e",
             licence="Apache-2.0",
             origin="trained by this project, see models/weights/",
             input_size=112,
@@ -63,7 +63,7 @@ CARDS: dict[str, ModelCard] = {
             dim=256,
             threshold=0.45,
             checkpoint="scsc_faceresnet.pt",
-            checkpoint_sha256="f7d9a18c05dcfb980941a5cff0a455f2332d0aa204abaf7e1ef96a035daf319c",
+            checkpoint_sha256="179cc74d43a49291150eb878adf5f5f26666bc4a05698139b2e3eeff70da5da6",
         ),
         ModelCard(
             name="centerface",
