@@ -83,8 +83,8 @@ def cost_plot(points: Sequence[tuple[str, float, float]], path: Path) -> Path:
         for name, flops, accuracy in points:
             axes.plot(flops, 100 * accuracy, "o", label=name)
         axes.set(xlabel="million multiply-adds per face", ylabel="accuracy, %")
-        axes.set_xlim(left=0)
-        axes.margins(0.1)
+        axes.margins(y=0.1)
+        axes.set_xlim(0, 1.1 * max(flops for _, flops, _ in points))
         axes.legend()
     return path
 
