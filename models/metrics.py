@@ -128,6 +128,32 @@ def open_set_det(found: Searches) -> tuple[Scores, Scores]:
     return fpir[reached], 1 - tpir[reached]
 
 
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """Figures by name as a function of how much each person counts: (people,) weights."""
+
+    names: Sequence[str]
+    people: int
+    of: Callable[[Scores], Sequence[float]]
+
+
+def differences(
+    first: Weighed, other: Weighed, rounds: int = 1000
+) -> dict[str, tuple[float, tuple[float, float]]]:
+    """By name, the figure of `other` less that of `first`, with its 95 % interval.
+
+    Paired: both are of the same people, who get the same weights in each round of `interval`, so
+    what is hard for both cancels, and the interval is narrower than those of the two figures.
+    """
+
+    def gain(weight: Scores) -> list[float]:
+        return [b - a for a, b in zip(first.of(weight), other.of(weight), strict=True)]
+
+    values = gain(np.ones(first.people))
+    limits = interval(gain, first.people, rounds)
+    return dict(zip(first.names, zip(values, limits, strict=True), strict=True))
+
+
 def interval(
     figures: Callable[[Scores], Sequence[float]], people: int, rounds: int = 1000, seed: int = 0
 ) -> list[tuple[float, float]]:

@@ -5,11 +5,13 @@
     python -m models.evaluate strangers ../shared/data/train-0.npz --by group
     python -m models.evaluate thresholds FOLDER_NPZ_OR_LFW_ZIP --threshold 0.43
     python -m models.evaluate lfw ZIP --model a.onnx --model b.onnx --plots docs/images
+    python -m models.evaluate identify DIR --model old.onnx --model new.onnx --differences
     python -m models.evaluate identify DIR --url http://127.0.0.1:8000
     python -m models.evaluate card ../shared
 
 Photographs go through the service's own detector and alignment (models/photos.py). Several
-embedders become a table. `card` runs all that the model card tells, and rewrites its tables.
+embedders become a table; with `--differences` it tells what each gains on the first. `card` runs
+all that the model card tells, and rewrites its tables.
 """
 
 import argparse
@@ -22,11 +24,13 @@ from typing import Any
 
 import numpy as np
 
-from models import catalog, engines, photos, weights
+from models import catalog, engines, metrics, photos, weights
 from models.data import read_packs
 from models.evaluate import faces, sheets
 from models.evaluate.embedders import Embedder, onnx_embedder, service_embedder, torch_embedder
+from models.evaluate.identify import Result as IdentifyResult
 from models.evaluate.identify import identify
+from models.evaluate.lfw import Result as LfwResult
 from models.evaluate.lfw import lfw
 from models.evaluate.strangers import false_matches, spread
 from models.evaluate.thresholds import SIZES, THRESHOLDS, thresholds
@@ -35,7 +39,8 @@ Figures = dict[str, Any]
 
 
 def main() -> None:
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
     if arguments.protocol == "card":
         from models.evaluate import card
 
@@ -47,7 +52,10 @@ def main() -> None:
         "thresholds": _thresholds,
         "strangers": _strangers,
     }
-    results = protocols[arguments.protocol](arguments, _embedders(arguments))
+    embedders = _embedders(arguments)
+    if getattr(arguments, "differences", False) and len(embedders) < 2:
+        parser.error("--differences needs two embedders: give --model twice")
+    results = protocols[arguments.protocol](arguments, embedders)
     if arguments.json:
         rows = [{"embedder": name, **figures} for name, figures in results.items()]
         print(json.dumps(_plain(rows[0] if len(rows) == 1 else rows)))
@@ -99,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name in ("lfw", "identify"):
             one.add_argument("--plots", type=Path, help="write curves as PNG into this folder")
+            one.add_argument(
+                "--differences", action="store_true", help="of each embedder from the first, paired"
+            )
     for flag, type_, default in (("--people", int, SIZES), ("--threshold", float, THRESHOLDS)):
         added["thresholds"].add_argument(
             flag, type=type_, action="append", help=f"may be repeated; default {default}"
@@ -122,11 +133,15 @@ def _embedders(arguments: argparse.Namespace) -> list[Embedder]:
     models = arguments.model
     if not models and not found:
         models = [weights.find(catalog.card("scsc_faceresnet"))]
+    stems = [path.stem for path in models]
     for path in models:
+        # Checkpoints of two runs have one name: those are told apart by their folders.
+        name = path.stem if stems.count(path.stem) == 1 else str(path)
         if path.suffix == ".pt":
-            found.append(torch_embedder(path))
+            found.append(torch_embedder(path, name=name))
         else:
-            found += [onnx_embedder(path, e) for e in arguments.engine or engines.NAMES[:1]]
+            named = arguments.engine or engines.NAMES[:1]
+            found += [onnx_embedder(path, engine, name=name) for engine in named]
     return found
 
 
@@ -149,7 +164,7 @@ def _lfw(arguments: argparse.Namespace, embedders: Sequence[Embedder]) -> Mappin
         points = [(e.name, c.flops / 1e6, results[e.name].figures["accuracy"]) for e, c in counted]
         if len(points) > 1:
             plots.cost_plot(points, arguments.plots / "lfw-cost.png")
-    return {name: result.figures for name, result in results.items()}
+    return _figures(results, arguments.differences)
 
 
 def _identify(
@@ -161,7 +176,22 @@ def _identify(
         from models.evaluate import plots
 
         plots.identify_plots(results, arguments.plots)
-    return {name: result.figures for name, result in results.items()}
+    return _figures(results, arguments.differences)
+
+
+def _figures(
+    results: Mapping[str, LfwResult] | Mapping[str, IdentifyResult], differences: bool
+) -> Mapping[str, Figures]:
+    """What is told of each; with the differences from the first, if asked for."""
+    told = {name: result.figures for name, result in results.items()}
+    if differences:
+        (first, base), *others = results.items()
+        for name, other in others:
+            gained: Figures = {"from": first}
+            for key, (value, limits) in metrics.differences(base.weighed, other.weighed).items():
+                gained |= {key: value, f"{key}_interval": limits}
+            told[name]["difference"] = gained
+    return told
 
 
 def _thresholds(
@@ -196,12 +226,14 @@ def _photographs(arguments: argparse.Namespace) -> Callable[[Sequence[bytes]], p
 def table(results: Mapping[str, Figures]) -> str:
     """Markdown, a column per embedder, groups below with a row per label and figure."""
     flat = {name: _flat(figures) for name, figures in results.items()}
-    keys = next(iter(flat.values()))
+    keys = dict.fromkeys(key for row in flat.values() for key in row)
     lines = [
         "| figure | " + " | ".join(flat) + " |",
         "| --- " * (1 + len(flat)) + "|",
     ]
-    lines += [f"| {key} | " + " | ".join(row[key] for row in flat.values()) + " |" for key in keys]
+    lines += [
+        f"| {key} | " + " | ".join(row.get(key, "") for row in flat.values()) + " |" for key in keys
+    ]
     return "\n".join(lines)
 
 

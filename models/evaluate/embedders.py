@@ -22,8 +22,13 @@ class Embedder:
     file: Path | None = None  # the ONNX file, where there is one: its cost can be counted
 
 
-def onnx_embedder(path: Path, engine: str = "onnxruntime", threads: int = 0) -> Embedder:
-    """An embedder from an ONNX file that takes what the product's takes: RGB in -1..1."""
+def onnx_embedder(
+    path: Path, engine: str = "onnxruntime", threads: int = 0, name: str = ""
+) -> Embedder:
+    """An embedder from an ONNX file that takes what the product's takes: RGB in -1..1.
+
+    It is called by the name of its file, unless told otherwise, and by its engine.
+    """
     run = engines.open_file(path, engine, BATCH, threads)
 
     def embed(crops: Crops) -> Floats:
@@ -34,11 +39,11 @@ def onnx_embedder(path: Path, engine: str = "onnxruntime", threads: int = 0) -> 
             parts.append(run(np.concatenate([x, missing]))[: len(x)])
         return _unit(np.concatenate(parts))
 
-    name = path.stem if engine == "onnxruntime" else f"{path.stem}, {engine}"
-    return Embedder(name, embed, path)
+    name = name or path.stem
+    return Embedder(name if engine == "onnxruntime" else f"{name}, {engine}", embed, path)
 
 
-def torch_embedder(path: Path, batch: int = 64) -> Embedder:
+def torch_embedder(path: Path, batch: int = 64, name: str = "") -> Embedder:
     """An embedder from a released checkpoint or the checkpoint of a run."""
     import torch
 
@@ -53,7 +58,7 @@ def torch_embedder(path: Path, batch: int = 64) -> Embedder:
                 parts.append(network(torch.from_numpy(network_input(crops[i : i + batch]))).numpy())
         return _unit(np.concatenate(parts))
 
-    return Embedder(path.stem, embed)
+    return Embedder(name or path.stem, embed)
 
 
 def service_embedder(service: photos.Service) -> Embedder:

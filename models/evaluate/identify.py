@@ -17,6 +17,7 @@ from models.evaluate.embedders import Embed, Floats
 from models.evaluate.faces import Faces
 
 DRAWS = 10
+ROUNDS = 300  # of the bootstrap; each weighs ten draws
 FPIRS = (0.01, 0.001)
 GROUP_FPIR = 0.01  # groups are compared at one threshold for all, that of this FPIR
 
@@ -32,6 +33,7 @@ class Result:
     embeddings: Floats  # (N, D) of the faces
     draws: list[Draw]
     figures: dict[str, Any]
+    weighed: metrics.Weighed
 
 
 def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
@@ -56,7 +58,7 @@ def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
 
     keys = ["rank1", *(f"fnir_at_fpir_{fpir}" for fpir in FPIRS)]
     values = figures(np.ones(len(names)))
-    limits = metrics.interval(figures, len(names), rounds=300)
+    limits = metrics.interval(figures, len(names), ROUNDS)
     result: dict[str, Any] = {}
     for key, value, limit in zip(keys, values, limits, strict=True):
         result |= {key: value, f"{key}_interval": limit}
@@ -69,7 +71,7 @@ def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
     }
     for grouping in by:
         result[f"by_{grouping}"] = _by_group(draws, person, faces.groups[grouping])
-    return Result(embeddings, draws, result)
+    return Result(embeddings, draws, result, metrics.Weighed(keys, len(names), figures))
 
 
 def _draw(embeddings: Floats, people: npt.NDArray[np.int32], seed: int) -> Draw:
@@ -123,7 +125,7 @@ def _by_group(
             ]
 
         people = int(person.max()) + 1
-        values, limits = figures(np.ones(people)), metrics.interval(figures, people, rounds=300)
+        values, limits = figures(np.ones(people)), metrics.interval(figures, people, ROUNDS)
         row: dict[str, Any] = {"people": len(np.unique(person[labels == label]))}
         for key, value, limit in zip(("rank1", "fnir", "fpir"), values, limits, strict=True):
             row |= {key: value, f"{key}_interval": limit}

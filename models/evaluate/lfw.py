@@ -23,6 +23,7 @@ class Result:
     scores: metrics.Scores  # (P,)
     same: metrics.Flags  # (P,)
     figures: dict[str, Any]
+    weighed: metrics.Weighed
 
     @property
     def genuine(self) -> metrics.Scores:
@@ -41,7 +42,8 @@ def lfw(pairs: Pairs, embed: Embed) -> Result:
     scores[~(found[left] & found[right])] = -1.0
     fold = np.arange(len(same)) // (len(same) // pairs.folds)
     accuracies = metrics.k_fold_accuracy(scores, same, fold)
-    accuracy, *tars = _intervals(pairs, scores, fold)
+    weighed = _weighed(pairs, scores, fold)
+    accuracy, *tars = metrics.interval(weighed.of, weighed.people)
     figures: dict[str, Any] = {
         "accuracy": float(accuracies.mean()),
         "accuracy_interval": accuracy,
@@ -56,13 +58,11 @@ def lfw(pairs: Pairs, embed: Embed) -> Result:
         "pairs": len(same),
         "faces_not_found": int((~found).sum()),
     }
-    return Result(scores, same, figures)
+    return Result(scores, same, figures, weighed)
 
 
-def _intervals(
-    pairs: Pairs, scores: metrics.Scores, fold: npt.NDArray[np.int64]
-) -> list[tuple[float, float]]:
-    """Of the accuracy and of the TAR at each FAR."""
+def _weighed(pairs: Pairs, scores: metrics.Scores, fold: npt.NDArray[np.int64]) -> metrics.Weighed:
+    """The accuracy and the TAR at each FAR."""
     same = pairs.same
     correct = metrics.k_fold_correct(scores, same, fold)
     person = pairs.people
@@ -78,4 +78,5 @@ def _intervals(
             tars.append(float(np.average(scores[same] >= threshold, weights=pair[same])))
         return [float(np.mean(halves)), *tars]
 
-    return metrics.interval(figures, int(person.max()) + 1)
+    names = ["accuracy", *(f"tar_at_far_{far}" for far in FARS)]
+    return metrics.Weighed(names, int(person.max()) + 1, figures)

@@ -89,3 +89,17 @@ def test_the_interval_of_a_mean_is_as_wide_as_theory_says():
     assert low < sample.mean() < high
     assert high - low == pytest.approx(2 * 1.96 * sample.std() / np.sqrt(401), rel=0.1)
     assert same_low == same_high == 3.0
+
+
+def test_what_is_hard_for_both_cancels_in_the_interval_of_a_difference():
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=200)
+    other = first + rng.normal(0.1, 0.05, 200)
+
+    def weighed(sample):
+        return metrics.Weighed(["mean"], 200, lambda w: [np.average(sample, weights=w)])
+
+    value, (low, high) = metrics.differences(weighed(first), weighed(other))["mean"]
+    assert value == pytest.approx((other - first).mean())
+    assert low < value < high
+    assert high - low == pytest.approx(2 * 1.96 * (other - first).std() / np.sqrt(201), rel=0.1)

@@ -100,6 +100,33 @@ def test_lfw_by_several_embedders_draws_curves_and_sheets(run, tmp_path):
     }
 
 
+@pytest.mark.parametrize("protocol", ["lfw", "identify"])
+def test_what_an_embedder_gains_on_the_first_is_told(run, tmp_path, protocol, capsys):
+    (tmp_path / "of-another-run").mkdir()
+    first = write_tiny_model(tmp_path / "tiny.onnx")
+    other = write_tiny_model(tmp_path / "of-another-run" / "tiny.onnx", seed=1)
+    crops = np.random.default_rng(0).integers(0, 256, (4, 112, 112, 3), np.uint8)
+    np.savez(tmp_path / "crops.npz", crops=crops, found=np.ones(4, bool))
+    pack = write_pack(tmp_path / "identify.npz")
+    source = pack if protocol == "identify" else write_lfw(tmp_path)
+    asked = (protocol, source, "--crops", tmp_path / "crops.npz", "--differences", "--model")
+    base, row = json.loads(run(*asked, first, "--model", other, "--json"))
+    assert [base["embedder"], row["embedder"]] == [str(first), str(other)]
+    assert "difference" not in base
+    gained = row["difference"]
+    assert gained.pop("from") == str(first)
+    figures = [key for key in gained if not key.endswith("_interval")]
+    assert len(figures) == 3
+    for key in figures:
+        assert gained[key] == pytest.approx(row[key] - base[key])
+        low, high = gained[f"{key}_interval"]
+        assert low <= gained[key] <= high
+    assert f"| difference {figures[0]} |  | " in run(*asked, first, "--model", other)
+    with pytest.raises(SystemExit):
+        run(*asked, first)
+    assert "--differences needs two embedders" in capsys.readouterr().err
+
+
 def test_thresholds_are_told_by_the_size_of_the_gallery(run, tmp_path):
     pack = write_pack(tmp_path / "identify.npz", people=30, each=3)
     tiny = write_tiny_model(tmp_path / "tiny.onnx")
