@@ -53,7 +53,7 @@ CARDS: dict[str, ModelCard] = {
             name="scsc_faceresnet",
             task="embedder",
             file="scsc_faceresnet.onnx",
-            sha256="7043ece75d8d887787c4a7f6d49c927feb21eef52f51220bdc5e4c0ae183780e",
+            sha256="2a6f8f8316e1440ae7ae0f95a6f49d9f90c592245baf91c2a7316ae39bed1da7",
             licence="Apache-2.0",
             origin="trained by this project, see models/weights/",
             input_size=112,
@@ -63,7 +63,7 @@ CARDS: dict[str, ModelCard] = {
             dim=256,
             threshold=0.45,
             checkpoint="scsc_faceresnet.pt",
-            checkpoint_sha256="179cc74d43a49291150eb878adf5f5f26666bc4a05698139b2e3eeff70da5da6",
+            checkpoint_sha256="2c405e1b1815fe6d9cebe4d10f554ec2e3a1a046231a32e6b855cec7a32fb637",
         ),
         ModelCard(
             name="centerface",
