@@ -32,9 +32,10 @@ from torch import nn
 
 from models.contenders import EXCHANGED, NETWORKS, SETS, chosen
 from models.data import Pack, read_packs
+from models.held_out import evaluate
 from models.losses import distillation
 from models.optim import make_optimizers
-from models.train import Settings, crop_size, evaluate, learning_rate
+from models.train import Settings, crop_size, learning_rate
 from models.views import Views, device_views, host_views, to_input
 from scsc import bench, cost, fuse
 

@@ -24,19 +24,19 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models import embedder, metrics
-from models.data import Pack, read_packs
+from models import embedder
+from models.data import Pack, centred, read_packs
 from models.heads import MarginHead
+from models.held_out import embed, evaluate
 from models.losses import distillation, neighbourhood
 from models.memory import keep_freed_memory
 from models.optim import make_optimizers
 from models.parallel import ALONE, Group, process_group
-from models.views import Views, device_views, host_views, to_input
+from models.views import Views, device_views, host_views
 from scsc.faceresnet import FaceResNet
 from scsc.grow import grow
 from scsc.layers import still_norms
@@ -63,6 +63,7 @@ class Settings:
     final_lr: float = 0.01  # of the peak, where the cosine ends
     still_share: float = 0.0  # of the views, the last ones, with norms that stand still: faster
     hard_share: float = 1.0  # of the views get every augmentation, the rest are moved and mirrored
+    centre: float = 0.0  # times the mean target is taken from every target; see docs/training.md
     relation: float = 10.0  # weight of the pairwise-relation loss
     neighbours: float = 0.0  # weight of the loss on each crop's neighbours among all targets
     margin: float = 0.0  # weight of the margin loss on identities; 0: labels are not used
@@ -136,6 +137,22 @@ class Run:
             network = grow(network, self.network.config)
         for mine in (self.network, self.average):
             mine.load_state_dict(network.state_dict())
+
+    @torch.no_grad()
+    def meet_mean(self, pack: Pack) -> None:
+        """Move all embeddings alike, so that their mean, over 2,000 crops, is that of the targets.
+
+        Weights that learned targets of another `centre` lie beside these by little else, which the
+        last norm's bias can make up for at once; at its learning rate it takes thousands of steps.
+        """
+        some = slice(None, None, max(1, len(pack.crops) // 2000))
+        embeddings = embed(self.average, pack.crops[some], 112, self.device)
+        gap = torch.from_numpy(pack.teacher[some]) - F.normalize(embeddings, dim=1)
+        shift = (embeddings.norm(dim=1).mean() * gap.mean(0)).to(self.device)
+        biases = [network.linear_norm.bias for network in (self.network, self.average)]
+        for bias in biases:
+            bias.add_(shift)
+        self.group.mean_(biases)
 
     def step(self, views: Views) -> tuple[torch.Tensor, torch.Tensor]:
         """One update. Returns the cosine loss and the total, detached, still on the device."""
@@ -220,32 +237,6 @@ def _tensors(network: nn.Module) -> Iterator[torch.Tensor]:
     return itertools.chain(network.parameters(), network.buffers())
 
 
-# ------------------------------------------------------------------------------------ evaluation
-
-
-@torch.no_grad()
-def evaluate(network: nn.Module, pack: Pack, size: int, device: torch.device) -> dict[str, float]:
-    """Held-out people: TAR at three FARs over all pairs, and the mean cosine to the teacher."""
-    embeddings = []
-    for i in range(0, len(pack.crops), 250):
-        crops = torch.from_numpy(pack.crops[i : i + 250]).to(device)
-        x = to_input(crops.permute(0, 3, 1, 2))
-        if size != 112:
-            x = F.interpolate(x, (size, size), mode="area")
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            embeddings.append(F.normalize(network(x).float(), dim=1).cpu())
-    e = torch.cat(embeddings).numpy()
-    upper = np.triu_indices(len(e), 1)
-    scores = (e @ e.T)[upper]
-    same = (pack.label[:, None] == pack.label[None, :])[upper]
-    return {
-        "tar_at_far_0.01": metrics.tar_at_far(scores[same], scores[~same], 1e-2),
-        "tar_at_far_0.001": metrics.tar_at_far(scores[same], scores[~same], 1e-3),
-        "tar_at_far_0.0001": metrics.tar_at_far(scores[same], scores[~same], 1e-4),
-        "teacher_cosine": float((e * pack.teacher).sum(1).mean()),
-    }
-
-
 # -------------------------------------------------------------------------------------- the loop
 
 
@@ -255,10 +246,14 @@ def train(run: Run, session: Session) -> bool:
     checkpoint = session.out / "checkpoint.pt"
     data = Path(settings.data)
     pack = read_packs(sorted(data.glob("train-*.npz")), settings.limit or None, session.threads)
+    origin = settings.centre * pack.teacher.mean(0)
+    pack = centred(pack, origin)
+    if run.views == 0 and settings.start:
+        run.meet_mean(pack)
     run.bank = torch.from_numpy(pack.teacher).to(run.device, torch.bfloat16)
     if run.views == 0 and settings.margin > 0:
         run.head.begin_with(run.bank, torch.from_numpy(pack.label).to(run.device, torch.int64))
-    held_out = read_packs([data / "identify.npz"], 2000, session.threads)
+    held_out = centred(read_packs([data / "identify.npz"], 2000, session.threads), origin)
     log = (session.out / "log.jsonl").open("a")
 
     def note(**figures: float) -> None:

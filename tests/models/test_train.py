@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from models import embedder
+from models.data import centred, read_packs
+from models.held_out import evaluate
 from models.train import Run, Session, Settings, crop_size, learning_rate, train
 from scsc.faceresnet import FaceResNetConfig
 from tests.models.packs import write_pack
@@ -74,6 +76,34 @@ def test_neighbours_count_when_their_loss_is_asked_for(settings, tmp_path):
     train(plain, session(tmp_path / "plain"))
     train(asked, session(tmp_path / "asked"))
     assert not torch.equal(plain.network.linear.weight, asked.network.linear.weight)
+
+
+def test_targets_of_training_and_of_evaluation_are_seen_from_one_origin(settings, tmp_path):
+    pack = read_packs([tmp_path / "train-0.npz"])
+    origin = 2 * pack.teacher.mean(0)
+    run = Run(replace(settings, centre=2.0), CPU)
+    train(run, session(tmp_path / "run"))
+    assert torch.equal(run.bank, torch.from_numpy(centred(pack, origin).teacher).bfloat16())
+    held_out = centred(read_packs([tmp_path / "identify.npz"]), origin)
+    figures = evaluate(run.average, held_out, 112, CPU)
+    last = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])
+    assert last["teacher_cosine"] == round(figures["teacher_cosine"], 5)
+
+
+def test_a_run_that_begins_with_weights_of_another_centre_moves_them_at_once(settings, tmp_path):
+    taught = Run(replace(settings, views=640, batch=16, small_share=0.0, ema=0.8), CPU)
+    train(taught, session(tmp_path / "first"))
+    pack = read_packs([tmp_path / "train-0.npz"])
+    pack = centred(pack, 2 * pack.teacher.mean(0))
+    before = evaluate(taught.average, pack, 112, CPU)["teacher_cosine"]
+
+    run = Run(replace(settings, centre=2.0, start="first.pt"), CPU)
+    run.begin_with(taught.average)
+    train(run, session(tmp_path / "second", minutes=1e-9))  # one step, at a low rate
+    assert evaluate(run.average, pack, 112, CPU)["teacher_cosine"] > before + 0.05
+    moved = run.average.linear_norm.bias.clone()
+    train(run, session(tmp_path / "second", minutes=1e-9))  # another, which moves no more
+    torch.testing.assert_close(run.average.linear_norm.bias, moved, atol=0.01, rtol=0)
 
 
 def test_norms_stand_still_in_the_last_part_of_a_run(settings, tmp_path):
