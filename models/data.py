@@ -54,7 +54,12 @@ def read_packs(paths: Sequence[Path], limit: int | None = None, threads: int = 4
 
 
 def centred(pack: Pack, origin: Floats) -> Pack:
-    """The pack with its targets seen from `origin` (D,): less it, and of unit length again."""
+    """The pack with its targets seen from `origin` (D,): less it, and of unit length again.
+
+    Seen from zero they stay as they were read, to the last bit.
+    """
+    if not origin.any():
+        return pack
     teacher = pack.teacher - origin
     return replace(pack, teacher=teacher / np.linalg.norm(teacher, axis=1, keepdims=True))
 

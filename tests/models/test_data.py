@@ -28,6 +28,7 @@ def test_targets_seen_from_an_origin_are_of_unit_length(tmp_path):
     cosine = (moved.teacher * beside).sum(1) / np.linalg.norm(beside, axis=1)
     assert np.allclose(cosine, 1, atol=1e-6)
     assert moved.crops is pack.crops
+    assert np.array_equal(centred(pack, 0 * origin).teacher, pack.teacher)
 
 
 def test_packs_are_joined_in_order_and_a_limit_takes_the_first_of_each(tmp_path):
