@@ -53,7 +53,7 @@ CARDS: dict[str, ModelCard] = {
             name="scsc_faceresnet",
             task="embedder",
             file="scsc_faceresnet.onnx",
-            sha256="17580924e3d80a203b62deaff8f2498c06da5bf729275f6441574f1735399536",
+            sha256="726007c58d2a113e6ef971825cea27097644b2add1a5862fa1fd9258f5a54eee",
             licence="Apache-2.0",
             origin="trained by this project, see models/weights/",
             input_size=112,
@@ -63,7 +63,7 @@ CARDS: dict[str, ModelCard] = {
             dim=256,
             threshold=0.47,
             checkpoint="scsc_faceresnet.pt",
-            checkpoint_sha256="c0b2c4c59d505893ef2e61562f0a8fa7efb42e1dca373c224b258a3950a6533c",
+            checkpoint_sha256="899d09a15111dc478796c28c271e363c8dad03a4e15aae1fe94106e34c491d40",
         ),
         ModelCard(
             name="centerface",
