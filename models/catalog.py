@@ -53,7 +53,7 @@ CARDS: dict[str, ModelCard] = {
             name="scsc_faceresnet",
             task="embedder",
             file="scsc_faceresnet.onnx",
-            sha256="726007c58d2a113e6ef971825cea27097644b2add1a5862fa1fd9258f5a54eee",
+            sha256="1a1cd4ff6cf8a46ede991c32792b745c37a57bd70389f45c98e16974feb06b38",
             licence="Apache-2.0",
             origin="trained by this project, see models/weights/",
             input_size=112,
@@ -63,7 +63,7 @@ CARDS: dict[str, ModelCard] = {
             dim=256,
             threshold=0.47,
             checkpoint="scsc_faceresnet.pt",
-            checkpoint_sha256="899d09a15111dc478796c28c271e363c8dad03a4e15aae1fe94106e34c491d40",
+            checkpoint_sha256="ad879b5563c4d29b576cf5ecc8cdbc87ba0aa3b76226a46e0314eb1f0cc494fe",
         ),
         ModelCard(
             name="centerface",
