@@ -1,10 +1,11 @@
-"""A wider SCSC module that begins with what a narrower one has learned.
+"""A wider or deeper SCSC network that begins with what a smaller one has learned.
 
 The idea is Net2Net's (T. Chen, I. Goodfellow, J. Shlens, arXiv 1511.05641): a larger network that
-computes the same function as the one it grows from, with room to learn more. In an SCSC module an
-output of the routed sum adds m neighbours of the concatenated branches, so a wider module's outputs
-meet other neighbours. `place` finds for each old output a new one whose candidates can be made
-copies of the old one's.
+computes the same function as the one it grows from, with room to learn more. A block more, at the
+end of a stage, expands to zero, so it adds nothing to what came before it. A wider module takes
+more: in an SCSC module an output of the routed sum adds m neighbours of the concatenated branches,
+so a wider module's outputs meet other neighbours. `place` finds for each old output a new one whose
+candidates can be made copies of the old one's.
 """
 
 import functools
@@ -21,13 +22,24 @@ from scsc.module import SCSC
 
 
 def grow(network: FaceResNet, config: FaceResNetConfig) -> FaceResNet:
-    """A network of `config`, wider in its SCSC modules, that begins as `network`; in eval mode.
+    """A network of `config`, wider in its SCSC modules or with more of them, that begins as
+    `network`; in eval mode.
 
-    Raises ValueError when the two differ in more than `branch_widths`, or `place` finds no way.
+    The norms of the blocks that it has more know nothing of their inputs yet: `meet_inputs`.
+    Raises ValueError when they are not of SCSC modules or differ in more than `branch_widths` and
+    `depths`, when a stage would lose blocks, or when `place` finds no way.
     """
-    if replace(config, branch_widths=network.config.branch_widths) != network.config:
-        raise ValueError(f"only branch_widths can grow, not {network.config} to {config}")
+    before = network.config
+    if before.block != "scsc":
+        raise ValueError(f"only networks of SCSC modules can grow, not of {before.block} blocks")
+    if replace(config, branch_widths=before.branch_widths, depths=before.depths) != before:
+        raise ValueError(f"only branch_widths and depths can grow, not {before} to {config}")
+    if any(new < old for new, old in zip(config.depths, before.depths, strict=True)):
+        raise ValueError(f"depths can only grow, not from {before.depths} to {config.depths}")
     grown = FaceResNet(config)
+    for i, (depth, deeper) in enumerate(zip(before.depths, config.depths, strict=True)):
+        for j in range(depth, deeper):
+            nn.init.zeros_(grown.get_parameter(f"stages.{i}.{j}.body.expand.conv.weight"))
     modules = dict(grown.named_modules())
     state = network.state_dict()
     for name, old in network.named_modules():
@@ -35,8 +47,27 @@ def grow(network: FaceResNet, config: FaceResNetConfig) -> FaceResNet:
         if isinstance(old, SCSC) and isinstance(new, SCSC):
             widen(old, new)
             state |= {f"{name}.{key}": value for key, value in new.state_dict().items()}
-    grown.load_state_dict(state)
+    grown.load_state_dict(grown.state_dict() | state)
     return grown.eval()
+
+
+@torch.no_grad()
+def meet_inputs(network: FaceResNet, crops: torch.Tensor) -> None:
+    """Give the norms of blocks that `grow` added the statistics of these crops (N, 3, 112, 112).
+
+    Such a block is known by its expansion of zero. The norm behind that keeps a variance of 1, or
+    it would blow up the first thing that the expansion learns.
+    """
+    modules = [module for module in network.modules() if isinstance(module, SCSC)]
+    fresh = [module for module in modules if not module.expand.conv.weight.any()]
+    norms = [norm for module in fresh for norm in (module.reduce.bn, module.branch_norm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train().momentum = None  # the mean over all batches
+    for part in torch.split(crops, 64) if norms else ():
+        network(part)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval().momentum = momentum
 
 
 @torch.no_grad()
