@@ -6,7 +6,7 @@ from (seed, number of the view), so that a resumed run sees the very views it wo
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,6 @@ def read_packs(paths: Sequence[Path], limit: int | None = None, threads: int = 4
             teachers.append(arrays["teacher"][:count].astype(np.float32) * scale)
             labels.append(arrays["label"][:count])
     return Pack(np.concatenate(crops), np.concatenate(teachers), np.concatenate(labels))
-
-
-def centred(pack: Pack, origin: Floats) -> Pack:
-    """The pack with its targets seen from `origin` (D,): less it, and of unit length again.
-
-    Seen from zero they stay as they were read, to the last bit.
-    """
-    if not origin.any():
-        return pack
-    teacher = pack.teacher - origin
-    return replace(pack, teacher=teacher / np.linalg.norm(teacher, axis=1, keepdims=True))
 
 
 def _decode(

@@ -25,20 +25,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from models import embedder
-from models.data import Pack, centred, read_packs
+from models.data import Pack, read_packs
 from models.heads import MarginHead
 from models.held_out import embed, evaluate
 from models.losses import distillation, neighbourhood
 from models.memory import keep_freed_memory
 from models.optim import make_optimizers
 from models.parallel import ALONE, Group, process_group
-from models.views import Views, device_views, host_views
+from models.targets import Frame, frame, meet
+from models.views import Views, device_views, host_views, to_input
 from scsc.faceresnet import FaceResNet
-from scsc.grow import grow
+from scsc.grow import grow, meet_inputs
 from scsc.layers import still_norms
 
 # ------------------------------------------------------------------------------------ settings
@@ -64,6 +64,7 @@ class Settings:
     still_share: float = 0.0  # of the views, the last ones, with norms that stand still: faster
     hard_share: float = 1.0  # of the views get every augmentation, the rest are moved and mirrored
     centre: float = 0.0  # times the mean target is taken from every target; see docs/training.md
+    whiten: float = 0.0  # 0 to 1: how far the directions of the targets are made even; see there
     relation: float = 10.0  # weight of the pairwise-relation loss
     neighbours: float = 0.0  # weight of the loss on each crop's neighbours among all targets
     margin: float = 0.0  # weight of the margin loss on identities; 0: labels are not used
@@ -138,21 +139,21 @@ class Run:
         for mine in (self.network, self.average):
             mine.load_state_dict(network.state_dict())
 
-    @torch.no_grad()
-    def meet_mean(self, pack: Pack) -> None:
-        """Move all embeddings alike, so that their mean, over 2,000 crops, is that of the targets.
+    def meet_inputs(self, pack: Pack) -> None:
+        """Let the norms of grown blocks begin with the statistics of 500 crops."""
+        some = slice(None, None, max(1, len(pack.crops) // 500))
+        crops = to_input(torch.from_numpy(pack.crops[some]).permute(0, 3, 1, 2))
+        meet_inputs(self.average, crops.to(self.device))
+        self.network.load_state_dict(self.average.state_dict())
 
-        Weights that learned targets of another `centre` lie beside these by little else, which the
-        last norm's bias can make up for at once; at its learning rate it takes thousands of steps.
-        """
+    def meet_targets(self, pack: Pack, seen: Frame) -> None:
+        """Let weights that learned targets seen otherwise begin where these lie, by 2,000 crops."""
         some = slice(None, None, max(1, len(pack.crops) // 2000))
         embeddings = embed(self.average, pack.crops[some], 112, self.device)
-        gap = torch.from_numpy(pack.teacher[some]) - F.normalize(embeddings, dim=1)
-        shift = (embeddings.norm(dim=1).mean() * gap.mean(0)).to(self.device)
-        biases = [network.linear_norm.bias for network in (self.network, self.average)]
-        for bias in biases:
-            bias.add_(shift)
-        self.group.mean_(biases)
+        targets = torch.from_numpy(pack.teacher[some])
+        meet(self.average, embeddings, targets, torch.from_numpy(seen.whitening))
+        self.group.mean_(list(_tensors(self.average)))
+        self.network.load_state_dict(self.average.state_dict())
 
     def step(self, views: Views) -> tuple[torch.Tensor, torch.Tensor]:
         """One update. Returns the cosine loss and the total, detached, still on the device."""
@@ -246,14 +247,15 @@ def train(run: Run, session: Session) -> bool:
     checkpoint = session.out / "checkpoint.pt"
     data = Path(settings.data)
     pack = read_packs(sorted(data.glob("train-*.npz")), settings.limit or None, session.threads)
-    origin = settings.centre * pack.teacher.mean(0)
-    pack = centred(pack, origin)
+    seen = frame(pack.teacher, settings.centre, settings.whiten)
+    pack = seen.see(pack)
     if run.views == 0 and settings.start:
-        run.meet_mean(pack)
+        run.meet_inputs(pack)
+        run.meet_targets(pack, seen)
     run.bank = torch.from_numpy(pack.teacher).to(run.device, torch.bfloat16)
     if run.views == 0 and settings.margin > 0:
         run.head.begin_with(run.bank, torch.from_numpy(pack.label).to(run.device, torch.int64))
-    held_out = centred(read_packs([data / "identify.npz"], 2000, session.threads), origin)
+    held_out = seen.see(read_packs([data / "identify.npz"], 2000, session.threads))
     log = (session.out / "log.jsonl").open("a")
 
     def note(**figures: float) -> None:

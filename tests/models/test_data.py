@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.data import augment, centred, make_batch, read_packs, view_indices
+from models.data import augment, make_batch, read_packs, view_indices
 from tests.models.packs import write_pack
 
 
@@ -17,18 +17,6 @@ def test_a_pack_is_read_as_rgb_crops_with_unit_targets(tmp_path):
     with np.load(tmp_path / "train-0.npz") as arrays:
         first = cv2.imdecode(arrays["webp"][: arrays["offsets"][1]], cv2.IMREAD_COLOR)
     assert np.array_equal(pack.crops[0], first[:, :, ::-1])
-
-
-def test_targets_seen_from_an_origin_are_of_unit_length(tmp_path):
-    pack = read_packs([write_pack(tmp_path / "train-0.npz")])
-    origin = 2 * pack.teacher.mean(0)
-    moved = centred(pack, origin)
-    assert np.allclose(np.linalg.norm(moved.teacher, axis=1), 1, atol=1e-6)
-    beside = pack.teacher - origin  # points the same way
-    cosine = (moved.teacher * beside).sum(1) / np.linalg.norm(beside, axis=1)
-    assert np.allclose(cosine, 1, atol=1e-6)
-    assert moved.crops is pack.crops
-    assert np.array_equal(centred(pack, 0 * origin).teacher, pack.teacher)
 
 
 def test_packs_are_joined_in_order_and_a_limit_takes_the_first_of_each(tmp_path):

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from models import embedder
-from models.data import centred, read_packs
+from models.data import read_packs
 from models.held_out import evaluate
+from models.targets import frame
 from models.train import Run, Session, Settings, crop_size, learning_rate, train
 from scsc.faceresnet import FaceResNetConfig
 from tests.models.packs import write_pack
@@ -78,26 +79,26 @@ def test_neighbours_count_when_their_loss_is_asked_for(settings, tmp_path):
     assert not torch.equal(plain.network.linear.weight, asked.network.linear.weight)
 
 
-def test_targets_of_training_and_of_evaluation_are_seen_from_one_origin(settings, tmp_path):
+def test_training_and_evaluation_see_their_targets_alike(settings, tmp_path):
     pack = read_packs([tmp_path / "train-0.npz"])
-    origin = 2 * pack.teacher.mean(0)
-    run = Run(replace(settings, centre=2.0), CPU)
+    seen = frame(pack.teacher, 2.0, 0.25)
+    run = Run(replace(settings, centre=2.0, whiten=0.25), CPU)
     train(run, session(tmp_path / "run"))
-    assert torch.equal(run.bank, torch.from_numpy(centred(pack, origin).teacher).bfloat16())
-    held_out = centred(read_packs([tmp_path / "identify.npz"]), origin)
+    assert torch.equal(run.bank, torch.from_numpy(seen.see(pack).teacher).bfloat16())
+    held_out = seen.see(read_packs([tmp_path / "identify.npz"]))
     figures = evaluate(run.average, held_out, 112, CPU)
     last = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])
     assert last["teacher_cosine"] == round(figures["teacher_cosine"], 5)
 
 
-def test_a_run_that_begins_with_weights_of_another_centre_moves_them_at_once(settings, tmp_path):
+def test_a_run_that_begins_with_weights_of_another_frame_moves_them_at_once(settings, tmp_path):
     taught = Run(replace(settings, views=640, batch=16, small_share=0.0, ema=0.8), CPU)
     train(taught, session(tmp_path / "first"))
     pack = read_packs([tmp_path / "train-0.npz"])
-    pack = centred(pack, 2 * pack.teacher.mean(0))
+    pack = frame(pack.teacher, 2.0, 0.25).see(pack)
     before = evaluate(taught.average, pack, 112, CPU)["teacher_cosine"]
 
-    run = Run(replace(settings, centre=2.0, start="first.pt"), CPU)
+    run = Run(replace(settings, centre=2.0, whiten=0.25, start="first.pt"), CPU)
     run.begin_with(taught.average)
     train(run, session(tmp_path / "second", minutes=1e-9))  # one step, at a low rate
     assert evaluate(run.average, pack, 112, CPU)["teacher_cosine"] > before + 0.05
@@ -135,6 +136,21 @@ def test_a_wider_run_can_begin_with_the_weights_of_a_narrower(settings, monkeypa
     x = torch.rand(2, 3, 112, 112) * 2 - 1
     with torch.no_grad():
         torch.testing.assert_close(run.average(x), narrow.average(x), rtol=1e-3, atol=1e-4)
+
+
+def test_the_norms_of_a_deeper_run_begin_with_the_statistics_of_the_crops(
+    settings, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(embedder.CONFIGS, "deeper", replace(TINY, depths=(1, 1, 2, 1)))
+    start = tmp_path / "shallow.pt"
+    embedder.save(Run(settings, CPU).average, start)
+    run = Run(replace(settings, name="deeper", start=str(start), still_share=1), CPU)
+    run.begin_with(embedder.load(start))
+    train(run, session(tmp_path / "run", minutes=1e-9))
+    for network in (run.network, run.average):
+        body = network.stages[2][1].body
+        assert body.reduce.bn.running_mean.any()
+        assert body.branch_norm.running_mean.any()
 
 
 def test_the_rate_warms_up_and_falls_to_its_end():
