@@ -53,6 +53,12 @@ def read_packs(paths: Sequence[Path], limit: int | None = None, threads: int = 4
     return Pack(np.concatenate(crops), np.concatenate(teachers), np.concatenate(labels))
 
 
+def unit(vectors: Floats) -> Floats:
+    """Vectors (N, D), each made of unit length."""
+    result: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return result
+
+
 def _decode(
     stream: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], threads: int, path: Path
 ) -> Crops:

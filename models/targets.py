@@ -9,14 +9,11 @@ and M. Wolf, 2004). docs/training.md has what either is worth.
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from models.data import Pack
+from models.data import Floats, Pack, unit
 from scsc.faceresnet import FaceResNet
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +30,7 @@ class Frame:
         """
         if not self.origin.any() and np.array_equal(self.whitening, np.eye(len(self.origin))):
             return pack
-        return replace(pack, teacher=_unit(_unit(pack.teacher - self.origin) @ self.whitening))
+        return replace(pack, teacher=unit(unit(pack.teacher - self.origin) @ self.whitening))
 
 
 def frame(teacher: Floats, centre: float, whiten: float) -> Frame:
@@ -46,7 +43,7 @@ def frame(teacher: Floats, centre: float, whiten: float) -> Frame:
     origin = centre * teacher.mean(0)
     if whiten == 0:
         return Frame(origin, np.eye(len(origin), dtype=np.float32))
-    covariance = np.cov(_unit(teacher - origin).T)  # (D, D) float64
+    covariance = np.cov(unit(teacher - origin).T)  # (D, D) float64
     values, directions = np.linalg.eigh(covariance)
     shrunk = 1 - whiten + whiten * values / values.mean()
     if shrunk.min() < 1e-6:
@@ -55,11 +52,6 @@ def frame(teacher: Floats, centre: float, whiten: float) -> Frame:
         )
     whitening = (directions / np.sqrt(shrunk)) @ directions.T
     return Frame(origin, whitening.astype(np.float32))
-
-
-def _unit(vectors: Floats) -> Floats:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / lengths, np.float32)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models import catalog, engines, photos
+from models.data import unit
 
 Crops = npt.NDArray[np.uint8]  # (N, 112, 112, 3) RGB
 Floats = npt.NDArray[np.float32]
@@ -37,7 +38,7 @@ def onnx_embedder(
             x = network_input(crops[i : i + BATCH])
             missing = np.zeros((BATCH - len(x), *x.shape[1:]), np.float32)
             parts.append(run(np.concatenate([x, missing]))[: len(x)])
-        return _unit(np.concatenate(parts))
+        return unit(np.concatenate(parts))
 
     name = name or path.stem
     return Embedder(name if engine == "onnxruntime" else f"{name}, {engine}", embed, path)
@@ -56,14 +57,14 @@ def torch_embedder(path: Path, batch: int = 64, name: str = "") -> Embedder:
         for i in range(0, len(crops), batch):
             with torch.no_grad():
                 parts.append(network(torch.from_numpy(network_input(crops[i : i + batch]))).numpy())
-        return _unit(np.concatenate(parts))
+        return unit(np.concatenate(parts))
 
     return Embedder(name or path.stem, embed)
 
 
 def service_embedder(service: photos.Service) -> Embedder:
     """The embedder of a running service, whatever its model and runtime are."""
-    return Embedder(service.url, lambda crops: _unit(photos.embeddings(crops, service)))
+    return Embedder(service.url, lambda crops: unit(photos.embeddings(crops, service)))
 
 
 def network_input(crops: Crops) -> Floats:
@@ -71,8 +72,3 @@ def network_input(crops: Crops) -> Floats:
     card = catalog.card("scsc_faceresnet")
     x = (crops.astype(np.float32) - card.mean) / card.std
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)
-
-
-def _unit(embeddings: Floats) -> Floats:
-    result: Floats = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return result

@@ -73,13 +73,13 @@ def network() -> FaceResNet:
 CROPS = torch.rand(24, 3, 112, 112, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def lies(network: FaceResNet, scale: float) -> tuple[torch.Tensor, torch.Tensor, Frame]:
-    """Embeddings of CROPS, the targets that they are in a frame, and that frame."""
+def lies(network: FaceResNet) -> tuple[torch.Tensor, torch.Tensor, Frame]:
+    """Embeddings of CROPS, the targets that they become in a frame, and that frame."""
     with torch.no_grad():
         embeddings = network(CROPS)
     rng = np.random.default_rng(1)
     turn = np.linalg.qr(rng.normal(size=(16, 16)))[0]
-    whitening = (turn * np.geomspace(scale, 1 / scale, 16)) @ turn.T
+    whitening = (turn * np.geomspace(3, 1 / 3, 16)) @ turn.T
     origin = 0.1 * rng.normal(size=16)
     seen = Frame(origin.astype(np.float32), whitening.astype(np.float32))
     targets = seen.see(pack_of(F.normalize(embeddings, dim=1).numpy())).teacher
@@ -87,7 +87,7 @@ def lies(network: FaceResNet, scale: float) -> tuple[torch.Tensor, torch.Tensor,
 
 
 def test_weights_of_another_frame_come_to_lie_as_the_targets_do(network):
-    embeddings, targets, seen = lies(network, 3)
+    embeddings, targets, seen = lies(network)
     size = network.linear.weight.norm()
     whitening = torch.from_numpy(seen.whitening)
     meet(network, embeddings, targets, whitening)
@@ -103,7 +103,7 @@ def test_weights_of_another_frame_come_to_lie_as_the_targets_do(network):
 
 def test_a_moved_network_learns_from_what_it_gives(network):
     """With norms of each batch's statistics it gives what it does with those that it was given."""
-    embeddings, targets, seen = lies(network, 3)
+    embeddings, targets, seen = lies(network)
     meet(network, embeddings, targets, torch.from_numpy(seen.whitening))
     with torch.no_grad():
         still = network(CROPS)
@@ -112,7 +112,7 @@ def test_a_moved_network_learns_from_what_it_gives(network):
 
 
 def test_weights_that_know_the_frame_are_not_turned_again(network):
-    embeddings, targets, seen = lies(network, 3)
+    embeddings, targets, seen = lies(network)
     whitening = torch.from_numpy(seen.whitening)
     meet(network, embeddings, targets, whitening)
     weight = copy.deepcopy(network.linear.weight)
