@@ -17,6 +17,11 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
+# Before a group is made: it has functions with the group of their time as a default, and the first
+# step of an optimizer imports it. The group would then live, and its threads run, until the
+# interpreter is torn down around them, which aborts a process now and then.
+import torch.distributed.nn
+
 
 @dataclass(frozen=True)
 class Group:

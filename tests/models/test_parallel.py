@@ -30,16 +30,21 @@ def data(tmp_path):
 
 def two_processes(data: Path, out: Path, *flags: str) -> str:
     """What a run of batches of 8 at 32 pixels, 4 of them in each process, prints."""
-    start = "-m torch.distributed.run --standalone --nproc-per-node 2 -m -- models.train"
     small = "--batch 8 --small 32 --small-share 1 --warmup 0 --threads 1"
-    command = [sys.executable, *start.split(), "--name", NAME, *small.split(), *flags]
+    paths = ["--data", str(data), "--out", str(out)]
+    return torchrun("-m", "--", "models.train", "--name", NAME, *small.split(), *flags, *paths)
+
+
+def torchrun(*command: str) -> str:
+    """What two processes of a script or a module print."""
+    start = "-m torch.distributed.run --standalone --nproc-per-node 2"
     done = subprocess.run(
-        [*command, "--data", str(data), "--out", str(out)],
+        [sys.executable, *start.split(), *command],
         cwd=REPOSITORY,
         # As this one runs, by the fixture `one_thread`: sums split otherwise round otherwise, and
         # the first step of AdamW and Muon turns the rounding of a small gradient into a full
         # change of its weight.
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -100,6 +105,33 @@ def test_two_processes_go_on_to_the_same_numbers(data, tmp_path):
     whole, pieces = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     for name, tensor in whole.items():
         assert torch.equal(tensor, pieces[name]), name
+
+
+THREADS_LEFT = """
+from pathlib import Path
+import torch
+from models.parallel import process_group
+
+def threads():
+    return {path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}
+
+with process_group() as group:
+    layer = torch.nn.Linear(2, 2)
+    layer(torch.ones(1, 2)).sum().backward()
+    group.mean_([param.grad for param in layer.parameters()])
+    torch.optim.AdamW(layer.parameters()).step()
+    assert any("gloo" in name for name in threads()), threads()
+print("left:", [name for name in threads() if "gloo" in name])
+"""
+
+
+def test_a_group_leaves_no_thread_behind(tmp_path):
+    # One that still runs while the interpreter is torn down can abort its process, and torchrun
+    # then ends the others, wherever they are.
+    script = tmp_path / "threads_left.py"
+    script.write_text(THREADS_LEFT)
+    printed = torchrun(str(script))
+    assert printed.count("left: []") == 2, printed
 
 
 def test_a_batch_that_does_not_divide_among_the_processes_is_refused():
