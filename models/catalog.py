@@ -53,7 +53,7 @@ CARDS: dict[str, ModelCard] = {
             name="scsc_faceresnet",
             task="embedder",
             file="scsc_faceresnet.onnx",
-            sha256="1a1cd4ff6cf8a46ede991c32792b745c37a57bd70389f45c98e16974feb06b38",
+            sha256="3d0a3b9fc6daff30c0ce2c243fea65847afccc05cb24aac3db598133d754401c",
             licence="Apache-2.0",
             origin="trained by this project, see models/weights/",
             input_size=112,
@@ -63,7 +63,7 @@ CARDS: dict[str, ModelCard] = {
             dim=256,
             threshold=0.47,
             checkpoint="scsc_faceresnet.pt",
-            checkpoint_sha256="ad879b5563c4d29b576cf5ecc8cdbc87ba0aa3b76226a46e0314eb1f0cc494fe",
+            checkpoint_sha256="99f020f55a61ac5dc8f25678c551dfe46a1576a5fba11c95617bf77c05b25e37",
         ),
         ModelCard(
             name="centerface",
