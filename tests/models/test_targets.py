@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.data import Pack, read_packs
+from models.data import Pack, read_packs, unit
 from models.targets import Frame, frame, meet
 from scsc import FaceResNet, FaceResNetConfig
 from tests.models.packs import write_pack
@@ -17,15 +17,11 @@ def targets() -> np.ndarray:
     """(500, 16) of unit length, about a mean, in directions of uneven spread."""
     rng = np.random.default_rng(0)
     spread = rng.normal(size=(500, 16)) * np.geomspace(0.3, 3, 16) + 1
-    return (spread / np.linalg.norm(spread, axis=1, keepdims=True)).astype(np.float32)
+    return unit(spread).astype(np.float32)
 
 
 def pack_of(targets: np.ndarray) -> Pack:
     return Pack(np.zeros((len(targets), 112, 112, 3), np.uint8), targets, np.zeros(len(targets)))
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def test_targets_that_nothing_moves_stay_as_they_were_read(tmp_path):
