@@ -12,9 +12,12 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from models import coverings
+from models.data import LOW_RESOLUTION
+
 Draws = npt.NDArray[np.floating]
 
-BLUR_RADIUS = 6  # pixels: three times the widest blur
+BLUR_RADIUS = 9  # pixels: three times the widest blur
 LOW_RESOLUTIONS = 4  # different ones within a batch
 
 
@@ -27,7 +30,7 @@ def augment(
     """
     count = len(crops)
     hard = rng.random(count) < hard_share
-    views = _warp(crops.permute(0, 3, 1, 2).float(), rng)
+    views = crops.permute(0, 3, 1, 2).float()
 
     def change_some(share: float, change: Callable[..., torch.Tensor]) -> None:
         rows = np.flatnonzero(hard & (rng.random(count) < share))
@@ -35,14 +38,17 @@ def augment(
             index = torch.from_numpy(rows).to(views.device, non_blocking=True)
             views[index] = change(views[index], rng)
 
-    change_some(0.15, _low_resolution)
-    change_some(0.10, _blur)
+    change_some(0.30, _cover)
+    views = _warp(views, rng)
+    change_some(0.20, _low_resolution)
+    change_some(0.15, _blur)
     if size != views.shape[-1]:
         views = F.interpolate(views, (size, size), mode="area")
     change_some(0.80, _light)
+    change_some(0.15, _shade)
+    change_some(0.15, _darken)
     change_some(0.10, _grey)
-    change_some(0.10, _jpeg)
-    change_some(0.10, _occlude)
+    change_some(0.15, _jpeg)
     return views.round_().clamp_(0, 255)
 
 
@@ -65,16 +71,16 @@ def _low_resolution(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """A small face, enlarged."""
     parts = []
     for part in x.chunk(LOW_RESOLUTIONS):
-        small = int(rng.integers(20, 72))
+        small = round(float(np.exp(rng.uniform(*LOW_RESOLUTION))))
         shrunk = F.interpolate(part, (small, small), mode="area")
         parts.append(F.interpolate(shrunk, x.shape[-2:], mode="bilinear"))
     return torch.cat(parts)
 
 
 def _blur(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Gaussian of 0.5 to 2 pixels, one for each picture."""
+    """Gaussian of 0.5 to 3 pixels, one for each picture."""
     n, chs, height, width = x.shape
-    sigma = rng.uniform(0.5, 2.0, (n, 1))
+    sigma = rng.uniform(0.5, 3.0, (n, 1))
     taps = np.exp(-(np.arange(-BLUR_RADIUS, BLUR_RADIUS + 1) ** 2) / (2 * sigma**2))
     taps /= taps.sum(1, keepdims=True)
     kernel = _on(x, taps).repeat_interleave(chs, 0)[:, None]  # (n * chs, 1, taps)
@@ -103,16 +109,32 @@ def _grey(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return (x * luma).sum(1, keepdim=True).expand_as(x)
 
 
-def _occlude(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """A rectangle of up to a fifth of the picture in one colour."""
+def _cover(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """One covering on each crop, its shape and fill drawn on the host."""
+    drawn = [coverings.draw(rng) for _ in range(len(x))]
+    share = _on(x, np.stack([mask for mask, _ in drawn])[:, None]) / 255
+    fills = _on(x, np.stack([fill for _, fill in drawn])).permute(0, 3, 1, 2)
+    fill = F.interpolate(fills, x.shape[-2:], mode="bilinear")
+    return x * (1 - share) + fill * share
+
+
+def _shade(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Light from one side, along any direction."""
     n, side = len(x), x.shape[-1]
-    extent = rng.integers(side // 8, side * 9 // 20, (n, 2))
-    start = rng.integers(0, side - extent)
-    colour = _planes(x, rng.integers(0, 256, (n, 3)))
-    cells = torch.arange(side, device=x.device)
-    begin, end = _on(x, start)[:, :, None], _on(x, start + extent)[:, :, None]
-    inside = (cells >= begin) & (cells < end)  # (n, 2, side): rows, columns
-    return torch.where(inside[:, None, 0, :, None] & inside[:, None, 1, None, :], colour, x)
+    turned, least = rng.uniform(0, 2 * np.pi, n), _planes(x, rng.uniform(0.1, 0.9, (n, 1)))
+    place = torch.linspace(-1, 1, side, device=x.device)
+    across, down = (_planes(x, f(turned)[:, None]) for f in (np.cos, np.sin))
+    along = across * place[None, None, None, :] + down * place[None, None, :, None]
+    return x * ((1 + least) / 2 + (1 - least) / 2 * along).clamp_(0, 1)
+
+
+def _darken(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Little light, and the noise of a sensor, which is drawn where the crops are."""
+    n = len(x)
+    generator = torch.Generator(x.device).manual_seed(int(rng.integers(2**62)))
+    noise = torch.randn(x.shape, device=x.device, generator=generator)
+    light = _planes(x, rng.uniform(0.15, 0.7, (n, 1)))
+    return (x * light + noise * _planes(x, rng.uniform(1, 8, (n, 1)))).clamp_(0, 255)
 
 
 # ------------------------------------------------------------------------------------------ JPEG

@@ -15,6 +15,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.coverings import cover
+
+LOW_RESOLUTION = (np.log(14), np.log(72))  # the logarithm of a small face's side, in pixels
+
 Crops = npt.NDArray[np.uint8]  # (N, size, size, 3) RGB
 Floats = npt.NDArray[np.float32]
 
@@ -116,31 +120,36 @@ def make_batch(
 def augment(crop: Crops, size: int, rng: np.random.Generator, hard_share: float = 1.0) -> Crops:
     """One view of a crop as a face in the world varies: (112, 112, 3) -> (size, size, 3) uint8.
 
-    Mirror, shift, scale and rotation; then, for `hard_share` of the views, light and colour; grey;
-    blur; low resolution; JPEG; occlusion. Strengths stay where a person would still know the face.
+    Mirror, shift, scale and rotation; then, for `hard_share` of the views, something that covers a
+    part; low resolution; blur; light and colour; shade; darkness; grey; JPEG. Strengths stay where
+    a person would still know most of the faces.
     """
-    chance = rng.random(8)
-    image: npt.NDArray[Any] = _warp(crop, rng, mirror=bool(chance[0] < 0.5))
-    if chance[7] >= hard_share:
+    chance = rng.random(10)
+    hard = bool(chance[7] < hard_share)
+    image: npt.NDArray[Any] = cover(crop, rng) if hard and chance[6] < 0.3 else crop
+    image = _warp(image, rng, mirror=bool(chance[0] < 0.5))
+    if not hard:
         return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
-    if chance[1] < 0.15:  # a small face, enlarged
-        small = int(rng.integers(20, 72))
+    if chance[1] < 0.2:  # a small face, enlarged
+        small = round(float(np.exp(rng.uniform(*LOW_RESOLUTION))))
         image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
         image = cv2.resize(image, (112, 112), interpolation=cv2.INTER_LINEAR)
-    if chance[2] < 0.1:
-        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 2.0)))
+    if chance[2] < 0.15:
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 3.0)))
     if size != 112:
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
     if chance[3] < 0.8:
         image = _light(image, rng)
+    if chance[8] < 0.15:
+        image = _shade(image, rng)
+    if chance[9] < 0.15:
+        image = _darken(image, rng)
     if chance[4] < 0.1:
         image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    if chance[5] < 0.1:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
+    if chance[5] < 0.15:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(8, 70))]
         encoded = cv2.imencode(".jpg", image, quality)[1]
         image = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
-    if chance[6] < 0.1:
-        _occlude(image, rng)
     return image.astype(np.uint8, copy=False)
 
 
@@ -167,9 +176,17 @@ def _light(image: npt.NDArray[Any], rng: np.random.Generator) -> Crops:
     )
 
 
-def _occlude(image: npt.NDArray[Any], rng: np.random.Generator) -> None:
-    """Cover a rectangle of up to a fifth of the picture with one colour, in place."""
-    side = len(image)
-    height, width = (int(n) for n in rng.integers(side // 8, side * 9 // 20, 2))
-    top, left = int(rng.integers(0, side - height)), int(rng.integers(0, side - width))
-    image[top : top + height, left : left + width] = rng.integers(0, 256, 3)
+def _shade(image: npt.NDArray[Any], rng: np.random.Generator) -> Crops:
+    """Light from one side, along any direction."""
+    turned, least = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 0.9)
+    place = np.linspace(-1, 1, len(image))
+    along = np.cos(turned) * place[None, :] + np.sin(turned) * place[:, None]
+    gain = np.clip((1 + least) / 2 + (1 - least) / 2 * along, 0, 1)
+    return np.asarray((image * gain[:, :, None]).round(), np.uint8)
+
+
+def _darken(image: npt.NDArray[Any], rng: np.random.Generator) -> Crops:
+    """Little light, and the noise of a sensor."""
+    grain = rng.normal(0, rng.uniform(1, 8), image.shape)
+    dark = image * rng.uniform(0.15, 0.7) + grain
+    return np.clip(dark, 0, 255).round().astype(np.uint8)

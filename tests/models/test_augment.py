@@ -46,6 +46,22 @@ def test_views_are_as_far_from_the_crop_as_those_that_opencv_makes():
     distances = [np.abs(v.astype(float) - crop).mean((1, 2, 3)) for v in (mine, theirs)]
     assert distances[0].mean() == pytest.approx(distances[1].mean(), rel=0.1)
     assert distances[0].std() == pytest.approx(distances[1].std(), rel=0.25)
+    # Shade and darkness, which coverings and blur hardly touch: how bright the views are.
+    bright = [v.mean((1, 2, 3)) for v in (mine, theirs)]
+    assert bright[0].mean() == pytest.approx(bright[1].mean(), rel=0.05)
+    assert np.quantile(bright[0], 0.1) == pytest.approx(np.quantile(bright[1], 0.1), rel=0.2)
+
+
+def test_the_dark_is_grainy_and_a_shade_falls_to_one_side():
+    grey = torch.full((64, 3, 112, 112), 120.0)
+    dark = augment._darken(grey, np.random.default_rng(0))
+    assert float(dark.mean()) < 0.75 * 120
+    assert (dark.std((1, 2, 3)) > 0.9).all()
+    assert torch.equal(dark, augment._darken(grey, np.random.default_rng(0)))
+    shade = augment._shade(grey, np.random.default_rng(0))
+    corners = torch.stack([shade[:, 0, y, x] for y in (0, -1) for x in (0, -1)], 1)
+    assert (corners.min(1).values < 0.95 * corners.max(1).values).all()
+    assert float(shade.max()) <= 120
 
 
 def test_a_view_that_is_not_hard_keeps_its_colours():
