@@ -3,6 +3,7 @@
     python -m models.evaluate lfw ../shared/data/lfw-pairs.zip --json
     python -m models.evaluate identify DIR_OR_NPZ --by source --json
     python -m models.evaluate strangers ../shared/data/train-0.npz --by group
+    python -m models.evaluate conditions DIR_OR_NPZ --condition "a mask"
     python -m models.evaluate thresholds FOLDER_NPZ_OR_LFW_ZIP --threshold 0.43
     python -m models.evaluate lfw ZIP --model a.onnx --model b.onnx --plots docs/images
     python -m models.evaluate identify DIR --model old.onnx --model new.onnx --differences
@@ -25,8 +26,10 @@ from typing import Any
 import numpy as np
 
 from models import catalog, engines, metrics, photos, weights
+from models.conditions import CONDITIONS
 from models.data import read_packs
 from models.evaluate import faces, sheets
+from models.evaluate.conditions import conditions
 from models.evaluate.embedders import Embedder, onnx_embedder, service_embedder, torch_embedder
 from models.evaluate.identify import Result as IdentifyResult
 from models.evaluate.identify import identify
@@ -51,6 +54,7 @@ def main() -> None:
         "identify": _identify,
         "thresholds": _thresholds,
         "strangers": _strangers,
+        "conditions": _conditions,
     }
     embedders = _embedders(arguments)
     if getattr(arguments, "differences", False) and len(embedders) < 2:
@@ -75,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
             ("identify", "open-set identification, 1:N"),
             ("thresholds", "which threshold, by the number of people enrolled"),
             ("strangers", "false matches by group, without identities"),
+            ("conditions", "open-set identification with crops as bad pictures show them"),
             ("card", "rewrite the tables of the model card"),
         )
     }
@@ -82,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         "lfw": "the archive of photographs and pairs.txt",
         "identify": "a pack (.npz), or a folder with a folder of photographs per person",
         "thresholds": "the same, or LFW's archive",
+        "conditions": "the same",
         "strangers": "a pack (.npz) with group labels",
         "card": "the folder with data/ and models/",
     }
@@ -114,6 +120,13 @@ def _parser() -> argparse.ArgumentParser:
         added["thresholds"].add_argument(
             flag, type=type_, action="append", help=f"may be repeated; default {default}"
         )
+    added["conditions"].add_argument(
+        "--condition",
+        choices=list(CONDITIONS),
+        action="append",
+        default=[],
+        help="this one alone; may be repeated",
+    )
     added["lfw"].add_argument(
         "--worst", type=Path, help="write sheets of the worst pairs here; real people, keep private"
     )
@@ -217,6 +230,13 @@ def _strangers(
             )
         results[embedder.name] = figures
     return results
+
+
+def _conditions(
+    arguments: argparse.Namespace, embedders: Sequence[Embedder]
+) -> Mapping[str, Figures]:
+    source = faces.read(arguments.source, _photographs(arguments))
+    return {e.name: conditions(source, e.embed, arguments.condition) for e in embedders}
 
 
 def _photographs(arguments: argparse.Namespace) -> Callable[[Sequence[bytes]], photos.Crops]:

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from models import catalog, cost, latency, metrics, photos, quantize, weights
+from models.conditions import CONDITIONS
 from models.data import read_packs
 from models.evaluate import faces, plots
+from models.evaluate.conditions import conditions
 from models.evaluate.embedders import Embedder, onnx_embedder
 from models.evaluate.identify import Result, identify
 from models.evaluate.lfw import lfw
@@ -113,6 +115,21 @@ def identify_table(sources: Sources) -> str:
         if row["people"] >= 10:  # a handful says nothing of a group
             shown = " | ".join(_with_interval(row, key) for key in ("rank1", "fnir", "fpir"))
             lines.append(f"| {label} | {row['people']} | {shown} |")
+    return "\n".join(lines)
+
+
+def conditions_table(sources: Sources) -> str:
+    both = (sources.product, sources.peer)
+    results = {one.name: conditions(sources.held_out, one.embed) for one in both}
+    lines = ["| the picture searched with | " + " | ".join(results) + " |", "| --- | --- | --- |"]
+    for name in CONDITIONS:
+        cells = []
+        for row in (figures[name] for figures in results.values()):
+            low, high = row["fnir_interval"]
+            named = {"named": 1 - row["fnir"], "named_interval": (1 - high, 1 - low)}
+            strangers = f"{row['fpir']:.2%}"
+            cells.append(f"{row['rank1']:.1%}, {_with_interval(named, 'named')}, {strangers}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -214,6 +231,7 @@ def variants_table(sources: Sources) -> str:
 PARTS: dict[str, Callable[[Sources], str]] = {
     "lfw": lfw_table,
     "identify": identify_table,
+    "conditions": conditions_table,
     "thresholds": thresholds_table,
     "strangers": strangers_table,
     "cost": cost_table,

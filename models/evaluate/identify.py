@@ -50,7 +50,7 @@ def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
     if (np.unique(people, return_counts=True)[1] > 1).sum() < 2:
         raise ValueError("identification needs people with at least two pictures each")
     embeddings = embed(faces.crops)
-    draws = [_draw(embeddings, people, seed) for seed in range(DRAWS)]
+    draws = [draw(embeddings, embeddings, people, seed) for seed in range(DRAWS)]
     names, person = np.unique(people, return_inverse=True)
 
     def figures(weight: metrics.Scores) -> list[float]:
@@ -62,7 +62,7 @@ def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
     result: dict[str, Any] = {}
     for key, value, limit in zip(keys, values, limits, strict=True):
         result |= {key: value, f"{key}_interval": limit}
-    thresholds = [metrics.open_set(draw.found, GROUP_FPIR).threshold for draw in draws]
+    thresholds = [metrics.open_set(one.found, GROUP_FPIR).threshold for one in draws]
     result |= {
         "threshold_at_fpir_0.01": float(np.mean(thresholds)),
         "people": len(names) // 2,
@@ -74,20 +74,21 @@ def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
     return Result(embeddings, draws, result, metrics.Weighed(keys, len(names), figures))
 
 
-def _draw(embeddings: Floats, people: npt.NDArray[np.int32], seed: int) -> Draw:
+def draw(gallery: Floats, probing: Floats, people: npt.NDArray[np.int32], seed: int) -> Draw:
+    """One draw. Both are embeddings (N, D) of the faces: as enrolled and as searched with."""
     rng = np.random.default_rng(seed)
     known = rng.permutation(np.unique(people))[: len(np.unique(people)) // 2]
     enrolled = np.array([rng.choice(np.flatnonzero(people == person)) for person in known])
     probes = np.setdiff1d(np.arange(len(people)), enrolled)
-    scores = embeddings[probes] @ embeddings[enrolled].T
+    scores = probing[probes] @ gallery[enrolled].T
     return Draw(probes, metrics.search(scores, people[enrolled], people[probes]))
 
 
 def _mean_figures(draws: Sequence[Draw], weight: metrics.Scores) -> list[float]:
     """rank-1 and the FNIRs, the mean of the draws. weight: (N,) of the faces."""
     rows = []
-    for draw in draws:
-        at = [metrics.open_set(draw.found, fpir, weight[draw.probes]) for fpir in FPIRS]
+    for one in draws:
+        at = [metrics.open_set(one.found, fpir, weight[one.probes]) for fpir in FPIRS]
         rows.append([at[0].rank1, *(figures.fnir for figures in at)])
     return [float(value) for value in np.mean(rows, 0)]
 
@@ -99,38 +100,45 @@ def _by_group(
 
     FPIR is that of the group's strangers against galleries of everybody.
     """
+    thresholds = [metrics.open_set(one.found, GROUP_FPIR).threshold for one in draws]
+    return {
+        str(label): at_thresholds(draws, thresholds, person, labels == label)
+        for label in sorted(set(labels) - {""})
+    }
+
+
+def at_thresholds(
+    draws: Sequence[Draw],
+    thresholds: Sequence[float],
+    person: npt.NDArray[np.int64],
+    counted: metrics.Flags,
+) -> dict[str, Any]:
+    """rank-1, FNIR and FPIR with intervals, each draw at its threshold, all draws together.
+
+    person: (N,) 0..P-1 of the faces; counted: (N,) those whose searches count.
+    """
     rows = [
-        (
-            *(draw.probes, draw.found.right, draw.found.known),
-            draw.found.top >= metrics.open_set(draw.found, GROUP_FPIR).threshold,
-        )
-        for draw in draws
+        (one.probes, one.found.right, one.found.known, one.found.top >= threshold)
+        for one, threshold in zip(draws, thresholds, strict=True)
     ]
     probes, right, known, accepted = map(np.concatenate, zip(*rows, strict=True))
-    result: dict[str, Any] = {}
-    for label in sorted(set(labels) - {""}):
-        mine = labels[probes] == label
-        enrolled, strangers = mine & known, mine & ~known
+    mine = counted[probes]
+    enrolled, strangers = mine & known, mine & ~known
 
-        def figures(
-            weight: metrics.Scores,
-            enrolled: metrics.Flags = enrolled,
-            strangers: metrics.Flags = strangers,
-        ) -> list[float]:
-            each = weight[person[probes]]
-            return [
-                _share(right[enrolled], each[enrolled]),
-                _share(~(right & accepted)[enrolled], each[enrolled]),
-                _share(accepted[strangers], each[strangers]),
-            ]
+    def figures(weight: metrics.Scores) -> list[float]:
+        each = weight[person[probes]]
+        return [
+            _share(right[enrolled], each[enrolled]),
+            _share(~(right & accepted)[enrolled], each[enrolled]),
+            _share(accepted[strangers], each[strangers]),
+        ]
 
-        people = int(person.max()) + 1
-        values, limits = figures(np.ones(people)), metrics.interval(figures, people, ROUNDS)
-        row: dict[str, Any] = {"people": len(np.unique(person[labels == label]))}
-        for key, value, limit in zip(("rank1", "fnir", "fpir"), values, limits, strict=True):
-            row |= {key: value, f"{key}_interval": limit}
-        result[str(label)] = row
-    return result
+    people = int(person.max()) + 1
+    values, limits = figures(np.ones(people)), metrics.interval(figures, people, ROUNDS)
+    row: dict[str, Any] = {"people": len(np.unique(person[counted]))}
+    for key, value, limit in zip(("rank1", "fnir", "fpir"), values, limits, strict=True):
+        row |= {key: value, f"{key}_interval": limit}
+    return row
 
 
 def _share(flags: metrics.Flags, weight: metrics.Scores) -> float:

@@ -158,3 +158,13 @@ def test_false_matches_are_told_by_the_labels_a_pack_has(run, tmp_path):
     assert set(figures) == {"embedder", "by_sex"}
     groups = figures["by_sex"]["groups"]
     assert {label: row["crops"] for label, row in groups.items()} == {"male": 13, "female": 13}
+
+
+def test_conditions_are_told_by_name(run, tmp_path):
+    pack = write_pack(tmp_path / "identify.npz", people=6, each=3)
+    tiny = write_tiny_model(tmp_path / "tiny.onnx")
+    asked = ("--condition", "a mask", "--condition", "grey")
+    figures = json.loads(run("conditions", pack, "--model", tiny, *asked, "--json"))
+    assert {name for name, row in figures.items() if isinstance(row, dict)} == {"a mask", "grey"}
+    assert set(figures["a mask"]) >= {"rank1", "fnir", "fpir", "fnir_interval"}
+    assert "a mask rank1" in run("conditions", pack, "--model", tiny, "--condition", "a mask")
