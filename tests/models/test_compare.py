@@ -83,7 +83,7 @@ def test_a_checkpoint_of_other_settings_is_refused(settings, tmp_path):
 
 
 def test_training_learns_people_age_and_sex(settings, tmp_path):
-    longer = replace(settings, views=1600, batch=16, lr=5e-3)
+    longer = replace(settings, views=1600, batch=16, lr=5e-3, hard_share=0.3)
     faces = read_faces(Path(settings.data), 0, 1)
     trial = Trial(longer, CPU)
     before = compare.figures(trial.network, faces, 32, CPU)
