@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from models import coverings
-from models.data import LOW_RESOLUTION
+from models.data import small_side
 
 Draws = npt.NDArray[np.floating]
 
@@ -26,7 +26,8 @@ def augment(
 ) -> torch.Tensor:
     """Crops (B, 112, 112, 3) uint8 -> views (B, 3, size, size) float32 of whole numbers 0..255.
 
-    `size` is a multiple of 16. All randomness is drawn on the host, so nothing waits for the GPU.
+    `size` is a multiple of 16. All randomness is drawn on the host, or from a seed that is, so
+    nothing waits for the GPU.
     """
     count = len(crops)
     hard = rng.random(count) < hard_share
@@ -71,7 +72,7 @@ def _low_resolution(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """A small face, enlarged."""
     parts = []
     for part in x.chunk(LOW_RESOLUTIONS):
-        small = round(float(np.exp(rng.uniform(*LOW_RESOLUTION))))
+        small = small_side(rng)
         shrunk = F.interpolate(part, (small, small), mode="area")
         parts.append(F.interpolate(shrunk, x.shape[-2:], mode="bilinear"))
     return torch.cat(parts)

@@ -17,8 +17,6 @@ import numpy.typing as npt
 
 from models.coverings import cover
 
-LOW_RESOLUTION = (np.log(14), np.log(72))  # the logarithm of a small face's side, in pixels
-
 Crops = npt.NDArray[np.uint8]  # (N, size, size, 3) RGB
 Floats = npt.NDArray[np.float32]
 
@@ -131,7 +129,7 @@ def augment(crop: Crops, size: int, rng: np.random.Generator, hard_share: float 
     if not hard:
         return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
     if chance[1] < 0.2:  # a small face, enlarged
-        small = round(float(np.exp(rng.uniform(*LOW_RESOLUTION))))
+        small = small_side(rng)
         image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
         image = cv2.resize(image, (112, 112), interpolation=cv2.INTER_LINEAR)
     if chance[2] < 0.15:
@@ -151,6 +149,11 @@ def augment(crop: Crops, size: int, rng: np.random.Generator, hard_share: float 
         encoded = cv2.imencode(".jpg", image, quality)[1]
         image = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
     return image.astype(np.uint8, copy=False)
+
+
+def small_side(rng: np.random.Generator) -> int:
+    """The side of a small face in pixels, before it is enlarged; evenly by its logarithm."""
+    return round(float(np.exp(rng.uniform(np.log(14), np.log(72)))))
 
 
 def _warp(crop: Crops, rng: np.random.Generator, mirror: bool) -> Crops:

@@ -11,13 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from models import metrics
 from models.conditions import CONDITIONS, under
 from models.evaluate.embedders import Embed
 from models.evaluate.faces import Faces
-from models.evaluate.identify import DRAWS, at_thresholds, draw
+from models.evaluate.identify import (
+    FPIR,
+    at_thresholds,
+    drawn,
+    require_two_pictures,
+    thresholds_of,
+)
 
-FPIR = 0.01
 MOST = 1500  # faces, evenly over those there are: each is embedded under every condition
 
 
@@ -32,15 +36,12 @@ def conditions(faces: Faces, embed: Embed, names: Sequence[str] = ()) -> dict[st
             raise LookupError(f"no condition {name!r}; there are: {', '.join(CONDITIONS)}")
     some = slice(None, None, -(-len(faces.people) // MOST))
     crops, people = faces.crops[some], faces.people[some]
-    if (np.unique(people, return_counts=True)[1] > 1).sum() < 2:
-        raise ValueError("identification needs people with at least two pictures each")
+    require_two_pictures(people)
     person = np.unique(people, return_inverse=True)[1]
     plain, everyone = embed(crops), np.ones(len(people), bool)
-    still = [draw(plain, plain, people, seed) for seed in range(DRAWS)]
-    thresholds = [metrics.open_set(one.found, FPIR).threshold for one in still]
+    thresholds = thresholds_of(drawn(plain, plain, people))
     result: dict[str, Any] = {"threshold": float(np.mean(thresholds)), "fpir_without": FPIR}
     for name in names or CONDITIONS:
-        changed = embed(under(name, crops))
-        draws = [draw(plain, changed, people, seed) for seed in range(DRAWS)]
+        draws = drawn(plain, embed(under(name, crops)), people)
         result[name] = at_thresholds(draws, thresholds, person, everyone)
     return result

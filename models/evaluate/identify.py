@@ -19,7 +19,7 @@ from models.evaluate.faces import Faces
 DRAWS = 10
 ROUNDS = 300  # of the bootstrap; each weighs ten draws
 FPIRS = (0.01, 0.001)
-GROUP_FPIR = 0.01  # groups are compared at one threshold for all, that of this FPIR
+FPIR = 0.01  # groups and conditions are compared at one threshold for all, that of this FPIR
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +47,9 @@ def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
             known = ", ".join(faces.groups) or "none"
             raise LookupError(f"these faces have no labels of {grouping!r}; they have: {known}")
     people = faces.people
-    if (np.unique(people, return_counts=True)[1] > 1).sum() < 2:
-        raise ValueError("identification needs people with at least two pictures each")
+    require_two_pictures(people)
     embeddings = embed(faces.crops)
-    draws = [draw(embeddings, embeddings, people, seed) for seed in range(DRAWS)]
+    draws = drawn(embeddings, embeddings, people)
     names, person = np.unique(people, return_inverse=True)
 
     def figures(weight: metrics.Scores) -> list[float]:
@@ -62,7 +61,7 @@ def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
     result: dict[str, Any] = {}
     for key, value, limit in zip(keys, values, limits, strict=True):
         result |= {key: value, f"{key}_interval": limit}
-    thresholds = [metrics.open_set(one.found, GROUP_FPIR).threshold for one in draws]
+    thresholds = thresholds_of(draws)
     result |= {
         "threshold_at_fpir_0.01": float(np.mean(thresholds)),
         "people": len(names) // 2,
@@ -70,12 +69,27 @@ def identify(faces: Faces, embed: Embed, by: Sequence[str] = ()) -> Result:
         "faces_not_found": faces.not_found,
     }
     for grouping in by:
-        result[f"by_{grouping}"] = _by_group(draws, person, faces.groups[grouping])
+        result[f"by_{grouping}"] = _by_group(draws, thresholds, person, faces.groups[grouping])
     return Result(embeddings, draws, result, metrics.Weighed(keys, len(names), figures))
 
 
-def draw(gallery: Floats, probing: Floats, people: npt.NDArray[np.int32], seed: int) -> Draw:
-    """One draw. Both are embeddings (N, D) of the faces: as enrolled and as searched with."""
+def require_two_pictures(people: npt.NDArray[np.int32]) -> None:
+    """Raises ValueError when fewer than two people have two pictures."""
+    if (np.unique(people, return_counts=True)[1] > 1).sum() < 2:
+        raise ValueError("identification needs people with at least two pictures each")
+
+
+def drawn(gallery: Floats, probing: Floats, people: npt.NDArray[np.int32]) -> list[Draw]:
+    """The draws. Both are embeddings (N, D) of the faces: as enrolled and as searched with."""
+    return [_draw(gallery, probing, people, seed) for seed in range(DRAWS)]
+
+
+def thresholds_of(draws: Sequence[Draw]) -> list[float]:
+    """Of each draw the threshold that lets FPIR of its strangers through."""
+    return [metrics.open_set(draw.found, FPIR).threshold for draw in draws]
+
+
+def _draw(gallery: Floats, probing: Floats, people: npt.NDArray[np.int32], seed: int) -> Draw:
     rng = np.random.default_rng(seed)
     known = rng.permutation(np.unique(people))[: len(np.unique(people)) // 2]
     enrolled = np.array([rng.choice(np.flatnonzero(people == person)) for person in known])
@@ -87,20 +101,22 @@ def draw(gallery: Floats, probing: Floats, people: npt.NDArray[np.int32], seed: 
 def _mean_figures(draws: Sequence[Draw], weight: metrics.Scores) -> list[float]:
     """rank-1 and the FNIRs, the mean of the draws. weight: (N,) of the faces."""
     rows = []
-    for one in draws:
-        at = [metrics.open_set(one.found, fpir, weight[one.probes]) for fpir in FPIRS]
+    for draw in draws:
+        at = [metrics.open_set(draw.found, fpir, weight[draw.probes]) for fpir in FPIRS]
         rows.append([at[0].rank1, *(figures.fnir for figures in at)])
     return [float(value) for value in np.mean(rows, 0)]
 
 
 def _by_group(
-    draws: Sequence[Draw], person: npt.NDArray[np.int64], labels: npt.NDArray[np.str_]
+    draws: Sequence[Draw],
+    thresholds: Sequence[float],
+    person: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.str_],
 ) -> dict[str, Any]:
     """Per label: rank-1, FNIR and FPIR at the one threshold of each draw, all draws together.
 
     FPIR is that of the group's strangers against galleries of everybody.
     """
-    thresholds = [metrics.open_set(one.found, GROUP_FPIR).threshold for one in draws]
     return {
         str(label): at_thresholds(draws, thresholds, person, labels == label)
         for label in sorted(set(labels) - {""})
@@ -118,8 +134,8 @@ def at_thresholds(
     person: (N,) 0..P-1 of the faces; counted: (N,) those whose searches count.
     """
     rows = [
-        (one.probes, one.found.right, one.found.known, one.found.top >= threshold)
-        for one, threshold in zip(draws, thresholds, strict=True)
+        (draw.probes, draw.found.right, draw.found.known, draw.found.top >= threshold)
+        for draw, threshold in zip(draws, thresholds, strict=True)
     ]
     probes, right, known, accepted = map(np.concatenate, zip(*rows, strict=True))
     mine = counted[probes]
