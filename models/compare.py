@@ -35,6 +35,7 @@ from models.data import Pack, read_packs
 from models.held_out import evaluate
 from models.losses import distillation
 from models.optim import make_optimizers
+from models.precision import autocast
 from models.train import Settings, crop_size, learning_rate
 from models.views import Views, device_views, host_views, to_input
 from scsc import bench, cost, fuse
@@ -167,7 +168,7 @@ class Trial:
             rate = learning_rate(self.settings, self.views)
             for group in self.optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * rate
-            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            with autocast(self.device):
                 outputs = forward(views.pixels.to(self.device))
             teacher, row = views.teacher.to(self.device), views.label.to(self.device)
             loss(outputs, teacher, age[row], sex[row], self.settings.relation).backward()  # type: ignore[no-untyped-call]

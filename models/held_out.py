@@ -7,6 +7,7 @@ from torch import nn
 
 from models import metrics
 from models.data import Crops, Pack
+from models.precision import autocast
 from models.views import to_input
 
 
@@ -18,7 +19,7 @@ def embed(network: nn.Module, crops: Crops, size: int, device: torch.device) -> 
         x = to_input(torch.from_numpy(crops[i : i + 250]).to(device).permute(0, 3, 1, 2))
         if size != 112:
             x = F.interpolate(x, (size, size), mode="area")
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with autocast(device):
             embeddings.append(network(x).float().cpu())
     return torch.cat(embeddings)
 

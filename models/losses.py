@@ -31,12 +31,12 @@ def neighbourhood(
     equal. Where the cosine loss counts every direction alike, this one counts those in which
     strangers stand.
 
-    embedding: (B, D) of any length; teacher: (B, D) and bank: (N, D) of unit length.
+    embedding: (B, D) of any length; teacher: (B, D) and bank: (N, D) of unit length. The products
+    with the bank are computed in its dtype.
     """
     with torch.autocast(embedding.device.type, enabled=False):
-        keys = bank.to(torch.bfloat16)
         student = F.normalize(embedding.float(), dim=1)
-        mine = F.log_softmax(scale * (student.to(keys.dtype) @ keys.T).float(), 1)  # (B, N)
+        mine = F.log_softmax(scale * (student.to(bank.dtype) @ bank.T).float(), 1)  # (B, N)
         with torch.no_grad():
-            theirs = F.log_softmax(scale * (teacher.to(keys.dtype) @ keys.T).float(), 1)
+            theirs = F.log_softmax(scale * (teacher.to(bank.dtype) @ bank.T).float(), 1)
         return F.kl_div(mine, theirs, reduction="batchmean", log_target=True)

@@ -3,8 +3,8 @@
     python -m models.train --name scsc_faceresnet --out runs/scsc --views 600000
     python -m models.train --out runs/scsc --minutes 30        # goes on where it stopped
 
-One script for CPU cores (bf16, channels-last; a process for each by `torchrun`, see
-models/parallel.py) and for one GPU (bf16). It is made to be cut into pieces: every few minutes, at
+One script for CPU cores (a process for each by `torchrun`, see models/parallel.py) and for one GPU,
+in bfloat16 where the device has it. It is made to be cut into pieces: every few minutes, at
 `--minutes` and on Ctrl-C it writes OUT/checkpoint.pt, from which the next call goes on to the same
 numbers: everything random is a function of the seed and the number of the view. It needs torch,
 NumPy and OpenCV, no more.
@@ -35,6 +35,7 @@ from models.losses import distillation, neighbourhood
 from models.memory import keep_freed_memory
 from models.optim import make_optimizers
 from models.parallel import ALONE, Group, process_group
+from models.precision import autocast, fast_dtype
 from models.targets import Frame, frame, meet
 from models.views import Views, device_views, host_views, to_input
 from scsc.faceresnet import FaceResNet
@@ -127,7 +128,7 @@ class Run:
         self.head = MarginHead(self.network.config.dim, settings.identities).to(device)
         if settings.margin > 0:
             self.optimizers += make_optimizers(self.head, settings.lr, 0, settings.weight_decay)
-        self.bank = torch.empty(0)  # (N, D) bf16, all targets of the data; the loop fills it
+        self.bank = torch.empty(0)  # (N, D) in the fast dtype, all targets; the loop fills it
         self.views = 0
         compiled = torch.compile(self.network) if settings.compile else self.network
         self.forward: nn.Module = compiled  # type: ignore[assignment]
@@ -164,7 +165,7 @@ class Run:
                 group["lr"] = group["peak_lr"] * rate
         if self.views >= (1 - settings.still_share) * settings.views:
             still_norms(self.network)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with autocast(self.device):
             embedding = self.forward(views.pixels)
         cosine, loss = distillation(embedding, views.teacher, settings.relation)
         if settings.neighbours > 0:
@@ -252,7 +253,7 @@ def train(run: Run, session: Session) -> bool:
     if run.views == 0 and settings.start:
         run.meet_inputs(pack)
         run.meet_targets(pack, seen)
-    run.bank = torch.from_numpy(pack.teacher).to(run.device, torch.bfloat16)
+    run.bank = torch.from_numpy(pack.teacher).to(run.device, fast_dtype(run.device))
     if run.views == 0 and settings.margin > 0:
         run.head.begin_with(run.bank, torch.from_numpy(pack.label).to(run.device, torch.int64))
     held_out = seen.see(read_packs([data / "identify.npz"], 2000, session.threads))

@@ -49,6 +49,24 @@ class ConvBNAct(nn.Sequential):
         return result
 
 
+class PointwiseConv2d(nn.Conv2d):
+    """1x1 convolution without bias: (N, in_chs, H, W) -> (N, out_chs, H / stride, W / stride).
+
+    While it learns it takes every `stride`-th pixel first, then all there are: the same numbers.
+    On CPUs with AVX2 alone oneDNN's weight gradient of the strided form writes past its buffer
+    when there are fewer than 8 input channels (oneDNN issue 6035).
+    """
+
+    def __init__(self, in_chs: int, out_chs: int, stride: int = 1) -> None:
+        super().__init__(in_chs, out_chs, 1, stride, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        stride = self.stride[0]
+        if self.training and stride > 1:
+            return F.conv2d(x[:, :, ::stride, ::stride], self.weight)
+        return super().forward(x)
+
+
 def still_norms(network: nn.Module) -> None:
     """Let a network that learns take its BatchNorms' running statistics, as inference does.
 

@@ -17,7 +17,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from scsc.depthwise import DepthwiseConv2d
-from scsc.layers import ActLayer, ConvBNAct, SqueezeExcite, scale_shift, shuffle_order
+from scsc.layers import (
+    ActLayer,
+    ConvBNAct,
+    PointwiseConv2d,
+    SqueezeExcite,
+    scale_shift,
+    shuffle_order,
+)
 
 
 class SCSC(nn.Module):
@@ -59,7 +66,7 @@ class SCSC(nn.Module):
         # In the order of the concatenation, not of the shuffle: the same numbers, other places.
         self.branch_norm = nn.BatchNorm2d(m * width)
         self.branch_act = act_layer()
-        self.routing = nn.Conv2d(width, m * groups, 1, stride, bias=False)
+        self.routing = PointwiseConv2d(width, m * groups, stride)
         self.routed_sum = RoutedSum(width, m, groups)
         self.expand = ConvBNAct(width, out_chs, act_layer=last_act_layer)
         self.gate = SqueezeExcite(out_chs)

@@ -11,6 +11,7 @@ import torch
 from models.data import read_packs
 from models.losses import distillation
 from models.parallel import Group
+from models.precision import autocast
 from models.train import Run, Settings, learning_rate
 from models.views import host_views
 from tests.models.packs import write_pack
@@ -70,7 +71,7 @@ def one_step_by_hand(data: Path) -> dict[str, torch.Tensor]:
     before = copy.deepcopy(run.network.state_dict())
     for half in halves:
         run.network.load_state_dict(before)  # the first half's batch statistics
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast(run.device):
             embedding = run.network(half.pixels)
         distillation(embedding, half.teacher, settings.relation)[1].backward()
         statistics.append({n: b.clone() for n, b in run.network.named_buffers() if "running" in n})

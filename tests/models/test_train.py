@@ -8,6 +8,7 @@ import torch
 from models import embedder
 from models.data import read_packs
 from models.held_out import evaluate
+from models.precision import fast_dtype
 from models.targets import frame
 from models.train import Run, Session, Settings, crop_size, learning_rate, train
 from scsc.faceresnet import FaceResNetConfig
@@ -84,7 +85,7 @@ def test_training_and_evaluation_see_their_targets_alike(settings, tmp_path):
     seen = frame(pack.teacher, 2.0, 0.25)
     run = Run(replace(settings, centre=2.0, whiten=0.25), CPU)
     train(run, session(tmp_path / "run"))
-    assert torch.equal(run.bank, torch.from_numpy(seen.see(pack).teacher).bfloat16())
+    assert torch.equal(run.bank, torch.from_numpy(seen.see(pack).teacher).to(fast_dtype(CPU)))
     held_out = seen.see(read_packs([tmp_path / "identify.npz"]))
     figures = evaluate(run.average, held_out, 112, CPU)
     last = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])

@@ -2,7 +2,14 @@ import pytest
 import torch
 from torch import nn
 
-from scsc.layers import ConvBNAct, SqueezeExcite, channel_shuffle, shuffle_order, still_norms
+from scsc.layers import (
+    ConvBNAct,
+    PointwiseConv2d,
+    SqueezeExcite,
+    channel_shuffle,
+    shuffle_order,
+    still_norms,
+)
 from tests.scsc.networks import HOSTS, host
 
 
@@ -21,6 +28,22 @@ def test_a_convolution_keeps_the_size_at_stride_1_and_rounds_up_at_2():
     assert ConvBNAct(3, 5, 5)(x).shape == (2, 5, 7, 9)
     assert ConvBNAct(3, 5, 3, 2)(x).shape == (2, 5, 4, 5)
     assert ConvBNAct(3, 5, act_layer=nn.ReLU)(x).min() == 0
+
+
+@pytest.mark.parametrize(("stride", "size"), [(1, 6), (2, 6), (2, 7)])
+def test_a_pointwise_convolution_learns_by_what_it_infers(stride, size):
+    torch.manual_seed(0)
+    conv = PointwiseConv2d(4, 8, stride)
+    x = torch.randn(3, 4, size, size).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        inferred = conv.eval()(x)
+    learned = conv.train()(x)
+    assert torch.allclose(learned, inferred, atol=1e-6)
+    learned.square().sum().backward()
+    # (8, N * pixels) @ (N * pixels, 4), the gradient of a sum of squares
+    pixels = x[:, :, ::stride, ::stride].permute(1, 0, 2, 3).reshape(4, -1)
+    expected = 2 * inferred.permute(1, 0, 2, 3).reshape(8, -1) @ pixels.T
+    assert torch.allclose(conv.weight.grad[:, :, 0, 0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_gate_is_one_number_between_0_and_1_per_channel():
