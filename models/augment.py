@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from models import coverings
+from models import coverings, low_light
 from models.data import small_side
 
 Draws = npt.NDArray[np.floating]
@@ -80,12 +80,17 @@ def _low_resolution(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 def _blur(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Gaussian of 0.5 to 3 pixels, one for each picture."""
+    return _gaussian(x, _on(x, rng.uniform(0.5, 3.0, len(x))))
+
+
+def _gaussian(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """(n, chs, H, W) -> the same, smoothed by sigma (n,) pixels; borders as OpenCV has them."""
     n, chs, height, width = x.shape
-    sigma = rng.uniform(0.5, 3.0, (n, 1))
-    taps = np.exp(-(np.arange(-BLUR_RADIUS, BLUR_RADIUS + 1) ** 2) / (2 * sigma**2))
-    taps /= taps.sum(1, keepdims=True)
-    kernel = _on(x, taps).repeat_interleave(chs, 0)[:, None]  # (n * chs, 1, taps)
-    planes = F.pad(x, (BLUR_RADIUS,) * 4, mode="replicate").view(1, n * chs, *_grown(x))
+    place = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=x.device)
+    taps = torch.exp(-(place**2) / (2 * sigma[:, None] ** 2))
+    taps = taps / taps.sum(1, keepdim=True)
+    kernel = taps.repeat_interleave(chs, 0)[:, None]  # (n * chs, 1, taps)
+    planes = F.pad(x, (BLUR_RADIUS,) * 4, mode="reflect").reshape(1, n * chs, *_grown(x))
     planes = F.conv2d(planes, kernel[:, :, :, None], groups=n * chs)
     planes = F.conv2d(planes, kernel[:, :, None, :], groups=n * chs)
     return planes.view(n, chs, height, width)
@@ -136,6 +141,24 @@ def _darken(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     noise = torch.randn(x.shape, device=x.device, generator=generator)
     light = _planes(x, rng.uniform(0.15, 0.7, (n, 1)))
     return (x * light + noise * _planes(x, rng.uniform(1, 8, (n, 1)))).clamp_(0, 255)
+
+
+def enhance(x: torch.Tensor) -> torch.Tensor:
+    """What `models.low_light.enhanced` makes of pictures (n, 3, S, S) of whole numbers 0..255."""
+    green, side = x[:, 1:2], x.shape[-1]
+    taps = x.new_tensor([1, -2, 1])
+    kernel = torch.outer(taps, taps)[None, None]
+    difference = F.conv2d(F.pad(green, (1,) * 4, mode="reflect"), kernel)
+    median = difference.abs().clamp_(max=255).flatten(1).median(1).values
+    spread = green.flatten(1).std(1, correction=0)
+    noise = torch.where(spread > 0, median / low_light.OF_UNIT_NOISE / spread, 0)
+    top, bottom, left, right = (int(share * side) for share in low_light.FACE)
+    light = x[:, :, top:bottom, left:right].mean((1, 2, 3))
+    sigma = (low_light.LEAST_BLUR + low_light.BLUR_PER_NOISE * noise).clamp(max=low_light.MOST_BLUR)
+    noisy = (noise > low_light.NOISY)[:, None, None, None]
+    gain = (low_light.DARK / light.clamp(min=1)).clamp(1, low_light.MOST_GAIN)
+    brighter = torch.where(noisy, _gaussian(x, sigma), x) * gain[:, None, None, None]
+    return brighter.clamp_(0, 255).round_()
 
 
 # ------------------------------------------------------------------------------------------ JPEG

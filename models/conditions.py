@@ -91,6 +91,7 @@ CONDITIONS: dict[str, Condition] = {
     "blurred, 3 pixels": partial(_blurred, sigma=3.0),
     "JPEG at quality 10": partial(_jpeg, quality=10),
     "dark and noisy": partial(_dark, light=0.2, noise=6.0),
+    "a tenth of the light": partial(_dark, light=0.1, noise=0.0),
     "light from one side": partial(_side_light, least=0.1),
     "grey": _grey,
     "laid off, 8 degrees and 4 pixels": partial(_laid_off, degrees=8.0, pixels=4.0),

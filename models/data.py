@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.coverings import cover
+from models.low_light import enhanced
 
 Crops = npt.NDArray[np.uint8]  # (N, size, size, 3) RGB
 Floats = npt.NDArray[np.float32]
@@ -104,14 +105,14 @@ def make_batch(
     pool: ThreadPoolExecutor,
     hard_share: float = 1.0,
 ) -> Batch:
-    """Views first .. first + number - 1, augmented, at `size` pixels."""
+    """Views first .. first + number - 1, augmented, at `size` pixels, dark ones enhanced."""
     indices = view_indices(len(pack.crops), first, number, seed)
 
     def view(i: int) -> Crops:
         rng = np.random.default_rng((seed, 1, first + i))
         return augment(pack.crops[indices[i]], size, rng, hard_share)
 
-    crops = np.stack(list(pool.map(view, range(number))))
+    crops = enhanced(np.stack(list(pool.map(view, range(number)))))
     return Batch(crops, pack.teacher[indices], pack.label[indices])
 
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from models import metrics
 from models.data import Crops, Pack
+from models.low_light import enhanced
 from models.precision import autocast
 from models.views import to_input
 
@@ -16,7 +17,7 @@ def embed(network: nn.Module, crops: Crops, size: int, device: torch.device) -> 
     """Embeddings (N, D) float32 on the host, not of unit length, of crops (N, 112, 112, 3)."""
     embeddings = []
     for i in range(0, len(crops), 250):
-        x = to_input(torch.from_numpy(crops[i : i + 250]).to(device).permute(0, 3, 1, 2))
+        x = to_input(torch.from_numpy(enhanced(crops[i : i + 250])).to(device).permute(0, 3, 1, 2))
         if size != 112:
             x = F.interpolate(x, (size, size), mode="area")
         with autocast(device):

@@ -73,5 +73,5 @@ def device_views(
     for first, size in batches:
         rows = torch.from_numpy(view_indices(len(pack.crops), first, number, seed)).to(device)
         rng = np.random.default_rng((seed, 2, first))
-        pixels = augment.augment(crops[rows], size, rng, hard_share)
+        pixels = augment.enhance(augment.augment(crops[rows], size, rng, hard_share))
         yield Views(to_input(pixels), teacher[rows], label[rows])

@@ -9,6 +9,7 @@ from app.entities import Contract, Floats, Image
 from app.errors import SettingsError, Unavailable
 from app.runtime.base import Runtime
 from models.catalog import ModelCard
+from models.low_light import enhanced
 
 
 def contract_of(card: ModelCard, sha256: str) -> Contract:
@@ -26,8 +27,12 @@ def contract_of(card: ModelCard, sha256: str) -> Contract:
 
 
 def preprocess(crops: Image, card: ModelCard) -> Floats:
-    """(N, H, W, 3) RGB uint8 -> (N, 3, H, W) float32, in the card's colour order and range."""
-    ordered = crops[..., ::-1] if card.colour == "BGR" else crops
+    """(N, H, W, 3) RGB uint8 -> (N, 3, H, W) float32, in the card's colour order and range.
+
+    Dark and noisy crops are enhanced; contracts do not know of it, as others stay as they are.
+    """
+    seen = enhanced(crops)
+    ordered = seen[..., ::-1] if card.colour == "BGR" else seen
     planes = np.ascontiguousarray(ordered.transpose(0, 3, 1, 2), np.float32)
     planes -= card.mean
     planes /= card.std

@@ -104,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
             "--model", type=_existing, action="append", default=[], help="ONNX file or checkpoint"
         )
         one.add_argument("--engine", choices=engines.NAMES, action="append", help="for ONNX files")
+        one.add_argument(
+            "--raw", action="store_true", help="do not enhance dark and noisy crops, for these"
+        )
         one.add_argument("--url", help="a running service, its detector and its embedder")
         one.add_argument("--key", default=os.environ.get("FACE_KEY", ""), help="its API key")
         one.add_argument("--json", action="store_true")
@@ -151,10 +154,10 @@ def _embedders(arguments: argparse.Namespace) -> list[Embedder]:
         # Checkpoints of two runs have one name: those are told apart by their folders.
         name = path.stem if stems.count(path.stem) == 1 else str(path)
         if path.suffix == ".pt":
-            found.append(torch_embedder(path, name=name))
+            found.append(torch_embedder(path, name=name, raw=arguments.raw))
         else:
             named = arguments.engine or engines.NAMES[:1]
-            found += [onnx_embedder(path, engine, name=name) for engine in named]
+            found += [onnx_embedder(path, engine, name=name, raw=arguments.raw) for engine in named]
     return found
 
 

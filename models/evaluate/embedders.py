@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from models import catalog, engines, photos
 from models.data import unit
+from models.low_light import enhanced
 
 Crops = npt.NDArray[np.uint8]  # (N, 112, 112, 3) RGB
 Floats = npt.NDArray[np.float32]
@@ -24,18 +25,19 @@ class Embedder:
 
 
 def onnx_embedder(
-    path: Path, engine: str = "onnxruntime", threads: int = 0, name: str = ""
+    path: Path, engine: str = "onnxruntime", threads: int = 0, name: str = "", raw: bool = False
 ) -> Embedder:
     """An embedder from an ONNX file that takes what the product's takes: RGB in -1..1.
 
-    It is called by the name of its file, unless told otherwise, and by its engine.
+    It is called by the name of its file, unless told otherwise, and by its engine. `raw`: without
+    what the service does for dark and noisy crops.
     """
     run = engines.open_file(path, engine, BATCH, threads)
 
     def embed(crops: Crops) -> Floats:
         parts = []
         for i in range(0, len(crops), BATCH):
-            x = network_input(crops[i : i + BATCH])
+            x = network_input(crops[i : i + BATCH], raw)
             missing = np.zeros((BATCH - len(x), *x.shape[1:]), np.float32)
             parts.append(run(np.concatenate([x, missing]))[: len(x)])
         return unit(np.concatenate(parts))
@@ -44,7 +46,7 @@ def onnx_embedder(
     return Embedder(name if engine == "onnxruntime" else f"{name}, {engine}", embed, path)
 
 
-def torch_embedder(path: Path, batch: int = 64, name: str = "") -> Embedder:
+def torch_embedder(path: Path, batch: int = 64, name: str = "", raw: bool = False) -> Embedder:
     """An embedder from a released checkpoint or the checkpoint of a run."""
     import torch
 
@@ -55,8 +57,9 @@ def torch_embedder(path: Path, batch: int = 64, name: str = "") -> Embedder:
     def embed(crops: Crops) -> Floats:
         parts = []
         for i in range(0, len(crops), batch):
+            x = network_input(crops[i : i + batch], raw)
             with torch.no_grad():
-                parts.append(network(torch.from_numpy(network_input(crops[i : i + batch]))).numpy())
+                parts.append(network(torch.from_numpy(x)).numpy())
         return unit(np.concatenate(parts))
 
     return Embedder(name or path.stem, embed)
@@ -67,8 +70,12 @@ def service_embedder(service: photos.Service) -> Embedder:
     return Embedder(service.url, lambda crops: unit(photos.embeddings(crops, service)))
 
 
-def network_input(crops: Crops) -> Floats:
-    """(N, 112, 112, 3) uint8 -> (N, 3, 112, 112) as the product's card says."""
+def network_input(crops: Crops, raw: bool = False) -> Floats:
+    """(N, 112, 112, 3) uint8 -> (N, 3, 112, 112) as the product's card says.
+
+    Dark and noisy crops are enhanced, as the service does, unless they are wanted raw.
+    """
     card = catalog.card("scsc_faceresnet")
-    x = (crops.astype(np.float32) - card.mean) / card.std
+    seen = crops if raw else enhanced(crops)
+    x = (seen.astype(np.float32) - card.mean) / card.std
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)

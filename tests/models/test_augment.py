@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import augment, data
+from models import augment, data, low_light
 from models.data import view_indices
 from models.views import device_views, host_views
 from tests.models.packs import write_pack
@@ -95,3 +95,20 @@ def test_views_on_a_device_are_of_the_crops_that_the_host_would_show(tmp_path):
         assert torch.equal(mine.label, other.label)
         rows = view_indices(len(pack.crops), first, 16, 5)
         assert mine.label.tolist() == pack.label[rows].tolist()
+
+
+def test_dark_and_noisy_pictures_are_enhanced_as_the_service_does():
+    rng = np.random.default_rng(3)
+    crops = []
+    for light, noise in ((1, 0), (0.3, 0), (0.05, 0), (1, 12), (0.3, 4), (0.15, 6)):
+        grain = rng.normal(0, noise, (112, 112, 3))
+        crops.append(np.clip(picture() * light + grain, 0, 255).round().astype(np.uint8))
+    theirs = low_light.enhanced(np.stack(crops))
+    x = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
+    mine = augment.enhance(x).permute(0, 2, 3, 1).numpy()
+    assert np.array_equal(mine[0], crops[0])
+    assert all(not np.array_equal(a, b) for a, b in zip(theirs[1:], crops[1:], strict=True))
+    assert np.abs(mine - theirs).max() <= 1  # of 255: they round at other places
+    assert np.abs(mine - theirs).mean() < 0.05
+    black = torch.zeros(1, 3, 64, 64)
+    assert torch.equal(augment.enhance(black), black)

@@ -6,6 +6,7 @@ import pytest
 from app.entities import Floats
 from app.errors import SettingsError, Unavailable
 from app.pipeline.embed import Embedder, contract_of, normalised, preprocess
+from models.low_light import enhanced
 from tests.doubles import PixelRuntime, embedder_card, picture
 
 SHA = "a" * 64
@@ -79,3 +80,12 @@ def test_a_network_that_cannot_take_the_input_is_refused_at_the_start():
 def test_a_vector_without_direction_never_leaves(value):
     with pytest.raises(Unavailable):
         normalised(np.full((2, 4), value, np.float32))
+
+
+def test_a_dark_crop_is_embedded_enhanced():
+    dark = picture(112, 112, 1)[None] // 8
+    better = enhanced(dark)
+    assert better.mean() > 2 * dark.mean()
+    card = embedder_card()
+    expected = (better.transpose(0, 3, 1, 2) - np.float32(127.5)) / np.float32(127.5)
+    assert np.array_equal(preprocess(dark, card), expected)
