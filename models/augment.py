@@ -156,7 +156,8 @@ def enhance(x: torch.Tensor) -> torch.Tensor:
     light = x[:, :, top:bottom, left:right].mean((1, 2, 3))
     sigma = (low_light.LEAST_BLUR + low_light.BLUR_PER_NOISE * noise).clamp(max=low_light.MOST_BLUR)
     noisy = (noise > low_light.NOISY)[:, None, None, None]
-    gain = (low_light.DARK / light.clamp(min=1)).clamp(1, low_light.MOST_GAIN)
+    gain = (low_light.DARK / light.clamp(min=1)).clamp(min=1).pow(low_light.CURVE)
+    gain = gain.clamp(max=low_light.MOST_GAIN)
     brighter = torch.where(noisy, _gaussian(x, sigma), x) * gain[:, None, None, None]
     return brighter.clamp_(0, 255).round_()
 
