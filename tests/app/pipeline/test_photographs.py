@@ -13,6 +13,7 @@ from app.pipeline.analyze import Analyzer
 from app.pipeline.decode import ImageLimits, decode_image
 from app.pipeline.embed import Embedder
 from app.runtime.ort import OrtRuntime
+from models import catalog, weights
 from models.catalog import ModelCard
 from models.weights import sha256_of
 from tests.doubles import embedder
@@ -40,6 +41,18 @@ def analyzer():
     runtime = OrtRuntime(path, threads=1)
     network = Embedder(runtime, MOBILEFACENET, sha256_of(path))
     analyzer = Analyzer(CenterFaceDetector(threads=1), network)
+    yield analyzer
+    analyzer.close()
+
+
+@pytest.fixture(scope="module")
+def own():
+    """The service as it comes: our own weights."""
+    card = catalog.card("scsc_faceresnet")
+    path = weights.find(card)
+    analyzer = Analyzer(
+        CenterFaceDetector(threads=1), Embedder(OrtRuntime(path, threads=1), card, card.sha256)
+    )
     yield analyzer
     analyzer.close()
 
@@ -72,6 +85,24 @@ def test_one_person_stays_close_through_sizes_light_turns_and_compression(analyz
     ]
     for other in altered:
         assert reference @ embedding(analyzer, np.asarray(other, np.uint8)) > 0.75
+
+
+@pytest.mark.parametrize(("light", "noise"), [(0.12, 6), (0.06, 0), (1, 30)])
+def test_a_person_is_known_in_the_dark_and_through_noise(own, monkeypatch, light, noise):
+    image = astronaut()
+    grain = np.random.default_rng(0).normal(0, noise, image.shape)
+    poor = np.clip(image * light + grain, 0, 255).round().astype(np.uint8)
+
+    def searched(picture: Image) -> Floats:
+        (face,) = own.analyze([picture])[0]
+        assert face.embedding is not None
+        return face.embedding
+
+    reference, enhanced = searched(image), searched(poor)
+    monkeypatch.setattr("app.pipeline.embed.enhanced", lambda crops: crops)
+    assert np.array_equal(searched(image), reference), "a good picture is as it was"
+    assert reference @ enhanced > reference @ searched(poor) + 0.05
+    assert reference @ enhanced > own.card.threshold + 0.2
 
 
 @pytest.mark.shared
