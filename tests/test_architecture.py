@@ -43,8 +43,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": SERVICE | {"commands"},
 }
 
-# Of models, the service reads the cards and finds the files; only the PyTorch runtime builds nets.
-MODELS_FOR_APP = {"models.catalog", "models.weights"}
+# Of models, the service reads the cards, finds the files and enhances crops as training does; only
+# the PyTorch runtime builds nets.
+MODELS_FOR_APP = {"models.catalog", "models.weights", "models.low_light"}
 BUILDS_NETWORKS = "app/runtime/pytorch.py"
 
 # They hide a module of the standard library or a dependency, or say nothing of what is inside.
@@ -140,7 +141,7 @@ def test_the_client_takes_only_schemas_from_the_api():
     assert all(name.startswith(schemas) for name in taken)
 
 
-def test_app_takes_only_cards_and_weights_from_models():
+def test_app_takes_only_cards_weights_and_crops_from_models():
     wrong = [
         f"{relative(path)} imports {name}"
         for path in sources("app")
