@@ -110,9 +110,10 @@ def make_batch(
 
     def view(i: int) -> Crops:
         rng = np.random.default_rng((seed, 1, first + i))
-        return augment(pack.crops[indices[i]], size, rng, hard_share)
+        (crop,) = enhanced(augment(pack.crops[indices[i]], size, rng, hard_share)[None])
+        return np.asarray(crop, np.uint8)
 
-    crops = enhanced(np.stack(list(pool.map(view, range(number)))))
+    crops = np.stack(list(pool.map(view, range(number))))
     return Batch(crops, pack.teacher[indices], pack.label[indices])
 
 
