@@ -3,9 +3,9 @@
     python -m models.export runs/scsc/scsc_faceresnet.pt models/weights/scsc_faceresnet.onnx
 
 Reads a released checkpoint or the checkpoint of a run (then its averaged weights). What is written
-is the fused form (scsc/fuse.py), what it is held against is the trained one. The file takes "crops"
-(N, 3, 112, 112) float32 and gives "embedding" (N, dim), not yet of unit length. Its int8 and bf16
-forms are made from it by models/quantize.py.
+is the fused form in blocks (scsc/fuse.py, scsc/blocks.py), what it is held against is the trained
+one. The file takes "crops" (N, 3, 112, 112) float32 and gives "embedding" (N, dim), not yet of unit
+length. Its int8 and bf16 forms are made from it by models/quantize.py.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import torch.nn.functional as F
 
 from models import embedder
 from models.weights import sha256_of
+from scsc.blocks import in_blocks
 from scsc.faceresnet import CROP, FaceResNet
 from scsc.fuse import fuse
 
@@ -44,7 +45,7 @@ def export(network: FaceResNet, path: Path) -> float:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's own, about its insides
             torch.onnx.export(
-                fuse(network),
+                in_blocks(fuse(network)),
                 (crops[:2],),
                 beside,
                 input_names=["crops"],

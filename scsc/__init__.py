@@ -3,6 +3,7 @@
 Needs PyTorch and NumPy, nothing else. Origin and licence: PROVENANCE.md.
 """
 
+from scsc.blocks import in_blocks
 from scsc.convert import Conversion, convert
 from scsc.faceresnet import FaceResNet, FaceResNetConfig
 from scsc.fuse import fuse
@@ -22,6 +23,7 @@ __all__ = [
     "SCSC",
     "from_reference",
     "fuse",
+    "in_blocks",
     "grow",
     "convert",
     "Conversion",

@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from scsc.blocks import in_blocks
 from scsc.faceresnet import CROP, FaceResNet, FaceResNetConfig
 from scsc.fuse import fuse
 from scsc.resnet import resnet50, resnet101, scsc_resnet50, scsc_resnet101
@@ -81,11 +82,16 @@ def subjects(names: Sequence[str], side: int, folder: Path, export: bool) -> Ite
 
 
 def export_onnx(network: nn.Module, side: int, file: Path) -> None:
-    """Write the network for any number of pictures (N, 3, side, side)."""
+    """Write the network for any number of pictures (N, 3, side, side); a fused one in blocks."""
     pictures = {0: torch.export.Dim("pictures", min=1, max=4096)}
     example = (torch.zeros(2, 3, side, side),)
     torch.onnx.export(
-        network.eval(), example, file, dynamic_shapes=(pictures,), dynamo=True, verbose=False
+        in_blocks(network.eval()),
+        example,
+        file,
+        dynamic_shapes=(pictures,),
+        dynamo=True,
+        verbose=False,
     )
 
 

@@ -10,24 +10,19 @@
   stands behind each branch, where a runtime joins it to the convolution. The routing's rows are
   put in the order (group, block), so the shuffle and the transposition of step 6 are gone.
 
-Step 6 itself is one product and one sum over side-by-side channels. ONNX Runtime on a CPU runs
-that faster than m multiply-adds on contiguous blocks, whose order costs a gather or m * m splits,
-and than a convolution that sums; docs/scsc.md has the figures.
-
-The gate is exported so that ONNX Runtime keeps its blocks of channels: a mean over the map and a
-product with one number per channel take the map out of that layout and back into it, by copies;
-an average pool and a product of two whole maps do not.
+Step 6 itself is one product and one sum over side-by-side channels, which is faster than m
+multiply-adds on contiguous blocks, whose order costs a gather or m * m splits. What is to be
+exported for a CPU runtime has a faster form of it and of the gate: scsc/blocks.py.
 """
 
 import copy
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from scsc.faceresnet import FaceResNet
-from scsc.layers import ConvBNAct, SqueezeExcite, scale_shift
+from scsc.layers import ConvBNAct, scale_shift
 from scsc.module import SCSC
 
 
@@ -73,7 +68,7 @@ class FusedSCSC(nn.Module):
             self.branches.append(nn.Sequential(branch, module.branch_act))
         self.routing = _routing_by_group(module)
         self.expand = _fused(module.expand)
-        self.gate = FusedSqueezeExcite(module.gate)
+        self.gate = module.gate
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         reduced = self.reduce(x)
@@ -84,22 +79,6 @@ class FusedSCSC(nn.Module):
         mixed = (a * weights.view(-1, g, 1, m, h, w)).sum(3).view(-1, self.width, h, w)
         result: torch.Tensor = self.gate(self.expand(mixed))
         return result
-
-
-class FusedSqueezeExcite(nn.Module):
-    """The gate, exported as a pool as large as the map and a product with a map: (N, C, H, W)."""
-
-    def __init__(self, gate: SqueezeExcite) -> None:
-        super().__init__()
-        self.gate = gate
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not torch.compiler.is_exporting():
-            result: torch.Tensor = self.gate(x)
-            return result  # PyTorch itself is slower by the other way
-        h, w = x.shape[2:]
-        scale = self.gate.scale(F.avg_pool2d(x, (h, w)))
-        return x * F.interpolate(scale, scale_factor=(float(h), float(w)), mode="nearest")
 
 
 class FusedGlobalDepthwise(nn.Module):
