@@ -1,7 +1,7 @@
 # A fresh clone needs make and Python 3.11 or newer; every target sets up .venv by itself.
 #
 #   make serve          the service on http://127.0.0.1:8000, data in ./data
-#   make test           every test that takes seconds; MARKS, ARGS go to pytest
+#   make test           every test that takes seconds; MARKS, ARGS go to pytest, JOBS processes
 #   make bench          speed, recall and memory of the gallery; FACES, DIM, ARGS
 #   make demo           a service, people enrolled, found again, a stranger told apart
 #
@@ -14,6 +14,7 @@ HOST  ?= 127.0.0.1
 PORT  ?= 8000
 DATA  ?= data
 MARKS ?= not slow
+JOBS  ?= 2
 ARGS  ?=
 FACES ?= 100000
 DIM   ?= 512
@@ -28,7 +29,7 @@ help:
 	@echo "make serve      the service on http://$(HOST):$(PORT), data in ./$(DATA)  (HOST, PORT, DATA)"
 	@echo "make demo       enrol, identify altered pictures, tell a stranger; writes demo-out/demo.png"
 	@echo "make bench      speed, recall and memory of the gallery  (FACES=$(FACES), DIM=$(DIM), ARGS=--json)"
-	@echo "make test       the tests  (MARKS='not slow', ARGS='-k word')"
+	@echo "make test       the tests  (MARKS='not slow', ARGS='-k word', JOBS=$(JOBS))"
 	@echo "make test-slow  the tests that take minutes"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     let ruff write the format"
@@ -48,8 +49,10 @@ demo: $(VENV)/run.stamp
 bench: $(VENV)/run.stamp
 	@$(BIN)/python -m app.bench gallery --faces $(FACES) --dim $(DIM) $(ARGS)
 
+# Files of tests are dealt out whole, since some start servers that their tests share. JOBS=0: one
+# process, which shows what tests print (-s).
 test: $(VENV)/dev.stamp
-	@$(BIN)/python -m pytest -m "$(MARKS)" $(ARGS)
+	@$(BIN)/python -m pytest -m "$(MARKS)" -n $(JOBS) --dist loadfile $(ARGS)
 
 # Status 5 is pytest's word for "no such tests": nothing failed.
 test-slow: $(VENV)/dev.stamp
