@@ -8,11 +8,10 @@ neighbours, a mean over the map. So an SCSC module works in blocks throughout he
 
 - Step 6 is a 1x1 convolution that gives each candidate its weight, a product of two whole maps, and
   a grouped 1x1 convolution that adds the candidates, both convolutions of zeros and ones.
-- Where P does not fill blocks, channels of zeros fill them up: kernels of any size have a fast path
-  for whole blocks alone.
+- Where P does not fill blocks, channels of zeros fill them up.
 - The gate is an average pool as large as the map and a product of two whole maps. It pools what is
-  expanded, not the wider map that comes of it: the mean of a linear map is the linear map of the
-  mean.
+  expanded, not the wider map that comes of it, where the expansion is linear: the mean of a linear
+  map is the linear map of the mean.
 
 PyTorch itself is slower by these ways. docs/scsc.md has the figures.
 """
@@ -25,7 +24,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from scsc.fuse import FusedSCSC
-from scsc.layers import SqueezeExcite
 
 _BLOCKS = (16, 8)  # channels, the better first: whole blocks of 16 are whole blocks of 8 too
 _MOST = 1.25  # channels with those of zeros, of those without
@@ -87,9 +85,7 @@ class BlockedSCSC(nn.Module):
         at = places(width, m, groups)
         self.blocks = at.size // at.block
         self.reduce = _with_first(fused.reduce, outputs=at)
-        self.branches = nn.ModuleList(
-            _with_first(branch, outputs=at, inputs=at) for branch in fused.branches
-        )
+        self.branches = nn.ModuleList(_with_first(branch, outputs=at) for branch in fused.branches)
         self.routing = _moved(fused.routing, inputs=at)
         channel = candidates(at, m)
         output = _outputs(channel[:, 0] // (m * at.block), at.block)
@@ -101,33 +97,22 @@ class BlockedSCSC(nn.Module):
         self.register_buffer("spread", spread, persistent=False)
         self.register_buffer("collect", collect, persistent=False)
         self.expand = _with_first(fused.expand, inputs=Places(output, at.size, at.block))
-        self.gate = BlockedSqueezeExcite(fused.gate, self.expand)
+        self.gate = fused.gate
+        first, *activation = self.expand
+        self.pools_mixed = not activation
+        if self.pools_mixed:
+            assert isinstance(first, nn.Conv2d)
+            self.gate.fc1 = _chained(first, self.gate.fc1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         reduced = self.reduce(x)
         a = torch.cat([branch(reduced) for branch in self.branches], 1)
         weights = F.conv2d(torch.sigmoid(self.routing(reduced)), self.spread)
         mixed = F.conv2d(a * weights, self.collect, groups=self.blocks)
-        result: torch.Tensor = self.gate(self.expand(mixed), mixed)
-        return result
-
-
-class BlockedSqueezeExcite(nn.Module):
-    """The gate of x = expand(mixed), (N, C, H, W), and pools `mixed` if that is linear."""
-
-    def __init__(self, gate: SqueezeExcite, expand: nn.Sequential) -> None:
-        super().__init__()
-        first, *activation = expand
-        assert isinstance(first, nn.Conv2d)
-        self.pools_x = bool(activation)
-        self.fc1 = gate.fc1 if activation else _chained(first, gate.fc1)
-        self.fc2 = gate.fc2
-
-    def forward(self, x: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
-        h, w = x.shape[2:]
-        mean = F.avg_pool2d(x if self.pools_x else mixed, (h, w))
-        scale = torch.sigmoid(self.fc2(torch.relu(self.fc1(mean))))
-        return x * F.interpolate(scale, scale_factor=(float(h), float(w)), mode="nearest")
+        expanded: torch.Tensor = self.expand(mixed)
+        h, w = expanded.shape[2:]
+        scale = self.gate.scale(F.avg_pool2d(mixed if self.pools_mixed else expanded, (h, w)))
+        return expanded * F.interpolate(scale, scale_factor=(float(h), float(w)), mode="nearest")
 
 
 def _outputs(blocks: torch.Tensor, block: int) -> torch.Tensor:
@@ -152,15 +137,17 @@ def _with_first(
 def _moved(
     layer: nn.Conv2d, outputs: Places | None = None, inputs: Places | None = None
 ) -> nn.Conv2d:
-    """The layer, dense or depthwise, with its channels at other places and zeros between."""
+    """The layer with its channels at other places and zeros between.
+
+    A depthwise one has its inputs where its outputs are; `inputs` are those of a dense one.
+    """
     weight, bias = layer.weight.detach(), layer.bias
-    depthwise = layer.groups > 1
     if outputs is not None:
         weight = _at(weight, 0, outputs)
         bias = None if bias is None else nn.Parameter(_at(bias.detach(), 0, outputs))
-    if inputs is not None and not depthwise:
+    if inputs is not None:
         weight = _at(weight, 1, inputs)
-    groups = len(weight) if depthwise else 1
+    groups = len(weight) if layer.groups > 1 else 1
     shape = (weight.shape[1] * groups, len(weight), layer.kernel_size, layer.stride)
     moved = nn.Conv2d(*shape, layer.padding, groups=groups, bias=bias is not None)  # type: ignore[arg-type]
     moved.weight, moved.bias = nn.Parameter(weight), bias
