@@ -36,6 +36,12 @@ def open_session(
         ) from exc
 
 
+def on_cpu(session: ort.InferenceSession) -> bool:
+    """Whether the CPU runs all of it."""
+    providers: list[str] = session.get_providers()
+    return providers == ["CPUExecutionProvider"]
+
+
 def _providers() -> Providers:
     """CUDA where the engine has it (docker/gpu.Dockerfile), the CPU for what is left."""
     if _CUDA not in ort.get_available_providers():

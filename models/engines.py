@@ -1,10 +1,12 @@
 """ONNX files run by one engine or another, for measuring. The service has its own: app/runtime/.
 
-onnxruntime    float32, or what the file says
-openvino       float32 throughout; the extra `openvino`
-openvino-bf16  float32 in and out, inside bfloat16 where the CPU has it
+onnxruntime        float32, or what the file says; batches dealt out to threads as the service does
+onnxruntime-whole  the same, each batch by all threads at once, as ONNX Runtime does by itself
+openvino           float32 throughout; the extra `openvino`
+openvino-bf16      float32 in and out, inside bfloat16 where the CPU has it
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,15 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from models.dealing import Dealer
+
 Floats = npt.NDArray[np.float32]
 Engine = Callable[[Floats], Floats]  # (batch, 3, 112, 112) -> (batch, D)
-NAMES = ("onnxruntime", "openvino", "openvino-bf16")
+WHOLE = "onnxruntime-whole"
+NAMES = ("onnxruntime", WHOLE, "openvino", "openvino-bf16")
 
 
 def open_file(path: Path, engine: str, batch: int, threads: int) -> Engine:
-    """The file's network for exactly `batch` crops. `threads` 0 leaves the number to the engine."""
+    """The file's network for exactly `batch` crops. `threads` 0: as many as the engine likes."""
     match engine:
         case "onnxruntime":
+            threads = threads or os.cpu_count() or 1  # dealing needs a number
+            return Dealer(_onnxruntime(path, threads), _onnxruntime(path, 1), threads).run
+        case "onnxruntime-whole":
             return _onnxruntime(path, threads)
         case "openvino":
             return _openvino(path, "f32", batch, threads)

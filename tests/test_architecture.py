@@ -39,13 +39,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "main": BASE | {"logs", "memory", "pipeline", "gallery", "api", "wiring"},
     "client": BASE | {"api"},  # parses with the schemas
     "commands": SERVICE | {"archive", "pipeline", "gallery", "api", "client"},
-    "bench": SERVICE | {"client", "commands", "pipeline", "gallery", "index", "store"},
+    "bench": SERVICE
+    | ENGINE
+    | {"client", "commands", "pipeline", "gallery", "index", "store", "runtime", "memory"},
     "cli": SERVICE | {"commands"},
 }
 
 # Of models, the service reads the cards, finds the files and enhances crops as training does; only
 # the PyTorch runtime builds nets.
-MODELS_FOR_APP = {"models.catalog", "models.weights", "models.low_light"}
+MODELS_FOR_APP = {"models.catalog", "models.weights", "models.low_light", "models.dealing"}
 BUILDS_NETWORKS = "app/runtime/pytorch.py"
 
 # They hide a module of the standard library or a dependency, or say nothing of what is inside.

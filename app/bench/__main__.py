@@ -71,6 +71,23 @@ def soak(
 
 
 @cli.command()
+def batches(
+    rounds: Annotated[int, typer.Option(min=1, help="Of each size, of which medians count.")] = 21,
+    as_json: Json = False,
+) -> None:
+    """Time and memory of the embedder's batches, dealt out to threads and whole."""
+    from app.bench.batches import measure
+
+    told = asdict(measure(rounds))
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for batch in told["batches"]:
+        typer.echo("  ".join(f"{name} {value:<8.4g}" for name, value in batch.items()))
+    typer.echo(f"dealt_mb {told['dealt_mb']:.0f}  whole_mb {told['whole_mb']:.0f}")
+
+
+@cli.command()
 def gallery(
     faces: Annotated[int, typer.Option(min=1000, help="How many, four of each person.")] = 100_000,
     dim: Annotated[int, typer.Option(help="Numbers of an embedding.")] = 512,

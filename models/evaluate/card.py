@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from models import catalog, cost, latency, metrics, photos, quantize, weights
+from models import catalog, cost, engines, latency, metrics, photos, quantize, weights
 from models.conditions import CONDITIONS
 from models.data import read_packs
 from models.evaluate import faces, plots
@@ -196,7 +196,7 @@ def variants_table(sources: Sources) -> str:
         pack = sources.shared / "data" / quantize.CALIBRATION_PACK.name
         quantize.to_int8(plain, int8, quantize.calibration_crops([pack]))
         quantize.to_bf16(plain, bf16)
-        cases = [(plain, e) for e in latency.NAMES]
+        cases = [(plain, e) for e in engines.NAMES if e != engines.WHOLE]
         cases += [(int8, "onnxruntime"), (int8, "openvino"), (bf16, "onnxruntime")]
         figures = {
             (path.stem, engine): identify(

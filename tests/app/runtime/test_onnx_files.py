@@ -1,6 +1,6 @@
 """The runtimes that read an ONNX file: each does the same with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,18 +23,19 @@ def opener(request: pytest.FixtureRequest) -> Opener:
     return request.param
 
 
-@pytest.fixture
-def runtime(opener: Opener, tmp_path: Path) -> Runtime:
-    return opener(mean_network(tmp_path / "mean.onnx"), threads=1)
+@pytest.fixture(params=[1, 2, 3], ids="{} threads".format)
+def runtime(request: pytest.FixtureRequest, opener: Opener, tmp_path: Path) -> Iterator[Runtime]:
+    opened = opener(mean_network(tmp_path / "mean.onnx"), threads=request.param)
+    yield opened
+    opened.close()
 
 
 def test_it_gives_the_first_output_for_any_batch(runtime):
-    for count in (1, 5):
+    for count in (1, 2, 3, 5, 32):
         batch = np.random.default_rng(count).normal(size=(count, 3, 4, 6)).astype(np.float32)
         output = runtime.run(batch)
         assert output.dtype == np.float32
         assert np.allclose(output, 2 * batch.mean((2, 3)), atol=1e-6)
-    runtime.close()
 
 
 def test_threads_may_run_at_once(runtime):
@@ -45,8 +46,9 @@ def test_threads_may_run_at_once(runtime):
 
 
 def test_a_batch_that_does_not_fit_is_unavailable_and_the_next_runs(runtime):
-    with pytest.raises(Unavailable):
-        runtime.run(np.zeros((1, 4, 8, 8), np.float32))
+    for count in (1, 16):
+        with pytest.raises(Unavailable):
+            runtime.run(np.zeros((count, 4, 8, 8), np.float32))
     assert runtime.run(np.ones((1, 3, 8, 8), np.float32)).tolist() == [[2, 2, 2]]
 
 
