@@ -7,7 +7,9 @@ next, and copies it out of them and back for most else: a product with weights p
 neighbours, a mean over the map. So an SCSC module works in blocks throughout here, exactly:
 
 - Step 6 is a 1x1 convolution that gives each candidate its weight, a product of two whole maps, and
-  a grouped 1x1 convolution that adds the candidates, both convolutions of zeros and ones.
+  a grouped 1x1 convolution that adds the candidates, both convolutions of zeros and ones. Where no
+  sum reaches over two branches, each branch goes through them by itself: the sums are concatenated,
+  and not the m times as many candidates.
 - Where P does not fill blocks, channels of zeros fill them up.
 - The gate is an average pool as large as the map and a product of two whole maps. It pools what is
   expanded, not the wider map that comes of it, where the expansion is linear: the mean of a linear
@@ -83,7 +85,9 @@ class BlockedSCSC(nn.Module):
         super().__init__()
         width, m, groups = fused.width, len(fused.branches), fused.groups
         at = places(width, m, groups)
-        self.blocks = at.size // at.block
+        blocks = at.size // at.block
+        self.pieces = m if blocks % m == 0 else 1  # of step 6: branch by branch, or all at once
+        self.blocks = blocks // self.pieces  # of one piece, each of m * block candidates
         self.reduce = _with_first(fused.reduce, outputs=at)
         self.branches = nn.ModuleList(_with_first(branch, outputs=at) for branch in fused.branches)
         self.routing = _moved(fused.routing, inputs=at)
@@ -106,13 +110,24 @@ class BlockedSCSC(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         reduced = self.reduce(x)
-        a = torch.cat([branch(reduced) for branch in self.branches], 1)
-        weights = F.conv2d(torch.sigmoid(self.routing(reduced)), self.spread)
-        mixed = F.conv2d(a * weights, self.collect, groups=self.blocks)
+        a = [branch(reduced) for branch in self.branches]
+        mixed = self._mixed(a, torch.sigmoid(self.routing(reduced)))
         expanded: torch.Tensor = self.expand(mixed)
         h, w = expanded.shape[2:]
         scale = self.gate.scale(F.avg_pool2d(mixed if self.pools_mixed else expanded, (h, w)))
         return expanded * F.interpolate(scale, scale_factor=(float(h), float(w)), mode="nearest")
+
+    def _mixed(self, a: list[torch.Tensor], weights: torch.Tensor) -> torch.Tensor:
+        """Step 6 of the branches' outputs: (N, size, H', W')."""
+        if self.pieces == 1:
+            return self._sums(torch.cat(a, 1), weights, self.spread, self.collect)
+        each = zip(a, self.spread.chunk(self.pieces), self.collect.chunk(self.pieces), strict=True)
+        return torch.cat([self._sums(part, weights, *constants) for part, *constants in each], 1)
+
+    def _sums(
+        self, a: torch.Tensor, weights: torch.Tensor, spread: torch.Tensor, collect: torch.Tensor
+    ) -> torch.Tensor:
+        return F.conv2d(a * F.conv2d(weights, spread), collect, groups=self.blocks)
 
 
 def _outputs(blocks: torch.Tensor, block: int) -> torch.Tensor:
