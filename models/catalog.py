@@ -53,7 +53,7 @@ CARDS: dict[str, ModelCard] = {
             name="scsc_faceresnet",
             task="embedder",
             file="scsc_faceresnet.onnx",
-            sha256="9e6c15b476638eb142ed35db93dcc71efc0ee0a0b2f58d51418cf5a985cf3a1f",
+            sha256="1a6351c944adf41a82b6107b77ad6d12f6e3430ff7030206fb00bca57e1ce51b",
             licence="Apache-2.0",
             origin="trained by this project, see models/weights/",
             input_size=112,
@@ -63,7 +63,7 @@ CARDS: dict[str, ModelCard] = {
             dim=256,
             threshold=0.47,
             checkpoint="scsc_faceresnet.pt",
-            checkpoint_sha256="99f020f55a61ac5dc8f25678c551dfe46a1576a5fba11c95617bf77c05b25e37",
+            checkpoint_sha256="0bba727fa25d3e0570948a47088826c1ef01e28f98c48194aede07ddec083aad",
         ),
         ModelCard(
             name="centerface",
