@@ -4,17 +4,15 @@ Times take turns within one process, so that whatever else the machine does meet
 the ratios. The memory of each is that of a process of its own that met batches of many sizes.
 """
 
-import re
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from app.bench.process import alone, anonymous
 from app.cpu import available_cpus
 from app.entities import Floats
 from app.memory import settle_memory
@@ -60,7 +58,7 @@ def measure(rounds: int) -> Batches:
         dealt, whole = taken["dealt"][1:], taken["whole"][1:]
         ratio = statistics.median(a / b for a, b in zip(dealt, whole, strict=True))
         batches.append(Batch(size, statistics.median(dealt), statistics.median(whole), ratio))
-    return Batches(batches, *(_memory_beside(way, file) for way in WAYS))
+    return Batches(batches, *(alone(_memory, way, file) for way in WAYS))
 
 
 def _opened(way: str, file: Path) -> Run:
@@ -77,20 +75,10 @@ def _crops(count: int) -> Floats:
     return rng.standard_normal((count, 3, 112, 112), np.float32)
 
 
-def _memory_beside(way: str, file: Path) -> float:
-    with ProcessPoolExecutor(1, get_context("spawn"), settle_memory) as beside:
-        return beside.submit(_memory, way, file).result()
-
-
 def _memory(way: str, file: Path) -> float:
-    before = _anonymous()
+    settle_memory()
+    before = anonymous()
     run = _opened(way, file)
     for size in np.random.default_rng(0).integers(1, max(SIZES) + 1, MIXED):
         run(_crops(int(size)))
-    return _anonymous() - before
-
-
-def _anonymous() -> float:
-    """Linux's RssAnon of this process, in millions of bytes."""
-    said = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(said[1]) * 1024 / 1e6 if said else 0.0
+    return (anonymous() - before) / 1e6

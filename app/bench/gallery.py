@@ -12,17 +12,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import faiss
 import numpy as np
 from sqlalchemy import insert
 
+from app.bench.process import alone, anonymous
 from app.cpu import available_cpus, quieten_numpy
 from app.entities import DEFAULT_COLLECTION, Contract, Floats, NewFace
 from app.errors import Unavailable
@@ -48,8 +46,6 @@ ENROLMENTS = 50
 KEY = 1  # of the collection `default`
 TRUTH = "truth.npz"
 
-P = ParamSpec("P")
-R = TypeVar("R")
 Figures = dict[str, float]
 
 
@@ -69,13 +65,13 @@ class Task:
 def measure(task: Task) -> dict[str, Figures]:
     """Fills the task's folder, unless it is filled; what is measured leaves it as it was."""
     if not (task.folder / TRUTH).exists():
-        _alone(_fill, task)
-        _alone(_find_truth, task)
+        alone(_fill, task)
+        alone(_find_truth, task)
     return {
-        "first start": _alone(_start, task),
-        "start": _alone(_start, task),
-        "gallery": _alone(_search, task),
-        "faiss flat, numpy": _alone(_baseline, task),
+        "first start": alone(_start, task),
+        "start": alone(_start, task),
+        "gallery": alone(_search, task),
+        "faiss flat, numpy": alone(_baseline, task),
     }
 
 
@@ -86,12 +82,6 @@ def run(faces: int, dim: int, kind: Kind, recall: float, folder: Path | None) ->
         task = Task(faces, dim, kind, recall, where)
         about = {"faces": faces, "dim": dim, "kind": kind, "recall": recall}
         return {**about, "cpus": available_cpus(), **measure(task)}
-
-
-def _alone(work: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
-    """In a new process."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(work, *given, **named).result()
 
 
 # What is searched
@@ -199,10 +189,10 @@ class _Opened:
 
 def _start(task: Task) -> Figures:
     """The first time from the store's rows, then from the saved file."""
-    before, cpu, began = _resident(), time.process_time(), time.perf_counter()
+    before, cpu, began = anonymous(), time.process_time(), time.perf_counter()
     with _Opened(task):
         seconds, busy = time.perf_counter() - began, time.process_time() - cpu
-        memory = _resident() - before
+        memory = anonymous() - before
     return {
         "ready, s": seconds,
         "ready, s of processor": busy,
@@ -212,7 +202,7 @@ def _start(task: Task) -> Figures:
 
 def _search(task: Task) -> Figures:
     probes, _, nearest = _truth(task)
-    before = _resident()
+    before = anonymous()
     with _Opened(task) as (gallery, store, index):
         name = index_name(KEY, task.contract.id)
         found = index.search(name, probes, 10)[1]
@@ -235,7 +225,7 @@ def _search(task: Task) -> Figures:
             **_one_client("identify", identify, searched),
             **_clients("identify", identify, searched),
         }
-        figures["memory per face after searches, bytes"] = (_resident() - before) / task.faces
+        figures["memory per face after searches, bytes"] = (anonymous() - before) / task.faces
         figures |= _changing(gallery, search, searched, task)
         ranking.close()
     return figures
@@ -342,10 +332,3 @@ def _quantiles(what: str, took: Sequence[float]) -> Figures:
 def _recall(found: Ids, nearest: Ids) -> float:
     hits = [np.isin(true, some).mean() for some, true in zip(found, nearest, strict=True)]
     return float(np.mean(hits))
-
-
-def _resident() -> int:
-    """Bytes of this process that are in memory and cannot be read again from a file."""
-    status = Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("RssAnon"))
-    return int(line.split()[1]) * 1024

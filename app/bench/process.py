@@ -1,12 +1,19 @@
-"""The service that is measured: a process of its own on an empty folder, and its memory."""
+"""Processes of their own for what is measured, the service on an empty folder among them, and their
+memory."""
 
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 PAUSE = 1.0  # seconds that a client waits after a `busy`, as its Retry-After says
 
@@ -36,3 +43,16 @@ def resident(pid: int) -> float:
     except OSError:
         return 0.0
     return int(said[1]) * 1024 / 1e6 if said else 0.0
+
+
+def alone(work: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
+    """In a new process."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(work, *given, **named).result()
+
+
+def anonymous() -> int:
+    """Bytes of this process that are in memory and cannot be read again from a file."""
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("RssAnon"))
+    return int(line.split()[1]) * 1024
