@@ -8,6 +8,7 @@ large. `user_version` remembers that a rebuild is due; it is set in the erasing 
 """
 
 import sqlite3
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from app.errors import SettingsError
 SHARED = False
 
 BUSY_MS = 10_000  # how long a connection waits for another's lock
+BUSY_RETRY_S = 0.005  # between two tries of what SQLite does not wait for itself
 REBUILD_AT_ONCE_BYTES = 8 * 2**20  # a rebuild of this many bytes takes some tens of milliseconds
 POOL_SIZE, POOL_OVERFLOW = 8, 56  # readers in parallel; more wait
 BEGIN = "sqlite_begin"  # execution option: which BEGIN opens a transaction; None opens none
@@ -54,14 +56,27 @@ def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     # No transactions behind our back: the driver would not open one for DDL, and migrations
     # must be whole or absent.
     connection.isolation_level = None
-    for pragma in (
-        f"busy_timeout = {BUSY_MS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "secure_delete = ON",
-    ):
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}").close()
+    _log_ahead(connection)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Write-ahead logging, which a file keeps once it has it; waits while another turns it on.
+
+    The busy timeout does not hold here: SQLite reads the new file, then asks for its write lock,
+    and fails at once where two that have read it would wait for each other.
+    """
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(BUSY_RETRY_S)
 
 
 def _begin(connection: Connection) -> None:

@@ -12,8 +12,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from app.errors import SettingsError
-from app.store import collection_rows, migrate, sealing, tables
+from app.errors import SettingsError, Unavailable
+from app.store import collection_rows, migrate, sealing, sqlite, tables
 from app.store.store import Store, sqlite_url
 
 HEAD = max(migrate.known())
@@ -117,10 +117,32 @@ def test_a_step_that_fails_leaves_the_schema_as_it_was(
     assert "half" not in names(file)
 
 
+def test_a_start_waits_for_whoever_has_the_new_file(tmp_path: Path):
+    file = tmp_path / "faces.db"
+    with closing(sqlite3.connect(file, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.2, other.rollback)
+        release.start()
+        Store(sqlite_url(file)).close()
+        release.join()
+    assert "people" in names(file)
+
+
+def test_a_start_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sqlite, "BUSY_MS", 50)
+    file = tmp_path / "faces.db"
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            Store(sqlite_url(file))
+
+
 def test_starts_at_once_migrate_once(url: str):
     failures = []
+    together = threading.Barrier(4)
 
     def start() -> None:
+        together.wait()
         try:
             Store(url).close()
         except Exception as error:
