@@ -41,7 +41,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands": SERVICE | {"archive", "pipeline", "gallery", "api", "client"},
     "bench": SERVICE
     | ENGINE
-    | {"client", "commands", "pipeline", "gallery", "index", "store", "runtime", "memory"},
+    | {
+        "client",
+        "commands",
+        "pipeline",
+        "gallery",
+        "index",
+        "store",
+        "runtime",
+        "detectors",
+        "memory",
+    },
     "cli": SERVICE | {"commands"},
 }
 

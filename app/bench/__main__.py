@@ -88,6 +88,24 @@ def batches(
 
 
 @cli.command()
+def detection(
+    rounds: Annotated[int, typer.Option(min=1, help="Of each size, of which medians count.")] = 9,
+    pictures: Annotated[int, typer.Option(min=1, help="Of one round.")] = 16,
+    as_json: Json = False,
+) -> None:
+    """Time and memory of the detector's network, asked by one and by many at once."""
+    from app.bench.detection import measure
+
+    told = asdict(measure(rounds, pictures))
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for crowd in told["crowds"]:
+        typer.echo("  ".join(f"{name} {value:<8.4g}" for name, value in crowd.items()))
+    typer.echo(f"shared_mb {told['shared_mb']:.0f}  one_mb {told['one_mb']:.0f}")
+
+
+@cli.command()
 def gallery(
     faces: Annotated[int, typer.Option(min=1000, help="How many, four of each person.")] = 100_000,
     dim: Annotated[int, typer.Option(help="Numbers of an embedding.")] = 512,

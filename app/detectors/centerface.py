@@ -16,7 +16,7 @@ from app.detectors.geometry import fit
 from app.detectors.scales import Found, find_at_two_scales
 from app.entities import Face, Floats, Image
 from app.errors import SettingsError, Unavailable
-from app.sessions import open_session
+from app.sessions import SharedSession
 
 STRIDE = 4  # input pixels per cell of the outputs
 MULTIPLE = 32  # the input's sides, as the network halves five times
@@ -51,7 +51,7 @@ class CenterFaceDetector:
         self._min_score = min_score
         self.side = max_side
         model = with_free_sizes(file or weights_file())
-        self._session = open_session(model, threads=threads, varying_shapes=True)
+        self._session = SharedSession(model, threads=threads, varying_shapes=True)
         self._input = self._session.get_inputs()[0].name
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:

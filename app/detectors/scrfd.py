@@ -15,7 +15,7 @@ import numpy as np
 from app.detectors.geometry import fit, to_faces
 from app.entities import Face, Image
 from app.errors import SettingsError, Unavailable
-from app.sessions import open_session
+from app.sessions import SharedSession
 
 _NAMES = ("det_*.onnx", "scrfd_*.onnx")  # what the packs call their detectors
 
@@ -32,7 +32,7 @@ class ScrfdDetector:
         if not file.is_file():
             raise SettingsError(f"FACE_DETECTOR_FILE={file} does not exist")
         scrfd = _library().model_zoo.SCRFD
-        session = open_session(file, threads=threads)
+        session = SharedSession(file, threads=threads)
         if len(session.get_outputs()) not in (9, 15):
             raise SettingsError(f"{file} is not an SCRFD detector with landmarks")
         # One dynamic session: the library would open one more for each input size otherwise, with

@@ -1,0 +1,102 @@
+"""The detector's network asked by several requests at once: shared, and one session for all.
+
+Times take turns within one process, so that whatever else the machine does meets both alike: read
+the ratios. The memory of each is that of a process of its own, with the largest pictures and the
+most callers.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+
+from app.bench.process import alone, anonymous
+from app.cpu import available_cpus
+from app.detectors.centerface import weights_file, with_free_sizes
+from app.entities import Floats
+from app.memory import settle_memory
+from app.sessions import SharedSession
+from app.settings import read_settings
+
+SIDES = (256, 512, 1024)  # pixels; the detector looks at no more than the last
+WAYS = ("shared", "one")
+Run = Callable[[Floats], object]
+
+
+@dataclass(frozen=True)
+class Crowd:
+    side: int  # pixels, width and height
+    callers: int
+    shared_ms: float  # per picture, medians of the rounds
+    one_ms: float
+    shared_of_one: float  # the median of the rounds' ratios
+
+
+@dataclass(frozen=True)
+class Detection:
+    crowds: list[Crowd]
+    shared_mb: float  # anonymous memory, in millions of bytes, beyond that before the file was open
+    one_mb: float
+
+
+def measure(rounds: int, pictures: int) -> Detection:
+    """So many pictures a round."""
+    model = with_free_sizes(weights_file())
+    ways = {way: _opened(way, model) for way in WAYS}
+    crowds = [
+        _crowd(side, callers, pictures, ways, rounds)
+        for side in SIDES
+        for callers in (1, read_settings().workers)
+    ]
+    return Detection(crowds, *(alone(_memory, way, model, pictures) for way in WAYS))
+
+
+def _crowd(side: int, callers: int, pictures: int, ways: dict[str, Run], rounds: int) -> Crowd:
+    taken: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(rounds + 1):
+        for way, run in ways.items():
+            began = time.perf_counter()
+            _ask(run, side, callers, pictures)
+            taken[way].append((time.perf_counter() - began) * 1e3 / pictures)
+    # The first round also lays out memory.
+    shared, one = taken["shared"][1:], taken["one"][1:]
+    ratio = statistics.median(a / b for a, b in zip(shared, one, strict=True))
+    return Crowd(side, callers, statistics.median(shared), statistics.median(one), ratio)
+
+
+def _ask(run: Run, side: int, callers: int, pictures: int) -> None:
+    picture = np.random.default_rng(side).uniform(0, 255, (1, 3, side, side)).astype(np.float32)
+    with ThreadPoolExecutor(callers) as pool:
+        for done in [pool.submit(run, picture) for _ in range(pictures)]:
+            done.result()
+
+
+def _opened(way: str, model: bytes) -> Run:
+    session = (
+        SharedSession(model, threads=0, varying_shapes=True) if way == "shared" else _plain(model)
+    )
+    name = session.get_inputs()[0].name
+    return lambda picture: session.run(None, {name: picture})
+
+
+def _plain(model: bytes) -> ort.InferenceSession:
+    """As the engine alone would have it: an arena of its own, and all threads for every caller."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # of the file's unused numbers it would speak at length
+    options.intra_op_num_threads = available_cpus()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.enable_mem_pattern = False
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _memory(way: str, model: bytes, pictures: int) -> float:
+    settle_memory()
+    before = anonymous()
+    run = _opened(way, model)
+    for callers in (1, read_settings().workers):
+        _ask(run, max(SIDES), callers, pictures)
+    return (anonymous() - before) / 1e6
