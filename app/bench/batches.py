@@ -1,18 +1,17 @@
 """Batches of crops through the embedder: dealt out to threads, and whole by all threads at once.
 
-Times take turns within one process, so that whatever else the machine does meets both alike: read
-the ratios. The memory of each is that of a process of its own that met batches of many sizes.
+The memory of each is that of a process of its own that met batches of many sizes.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from app.bench.process import alone, anonymous
+from app.bench.turns import beside
 from app.cpu import available_cpus
 from app.entities import Floats
 from app.memory import settle_memory
@@ -47,17 +46,8 @@ def measure(rounds: int) -> Batches:
     ways = {way: _opened(way, file) for way in WAYS}
     batches = []
     for size in SIZES:
-        crops = _crops(size)
-        taken: dict[str, list[float]] = {way: [] for way in ways}
-        for _ in range(rounds + 1):
-            for way, run in ways.items():
-                began = time.perf_counter()
-                run(crops)
-                taken[way].append((time.perf_counter() - began) * 1e3 / size)
-        # The first round also lays out memory.
-        dealt, whole = taken["dealt"][1:], taken["whole"][1:]
-        ratio = statistics.median(a / b for a, b in zip(dealt, whole, strict=True))
-        batches.append(Batch(size, statistics.median(dealt), statistics.median(whole), ratio))
+        dealt, whole = (partial(ways[way], _crops(size)) for way in WAYS)
+        batches.append(Batch(size, *beside(dealt, whole, rounds, per=size)))
     return Batches(batches, *(alone(_memory, way, file) for way in WAYS))
 
 

@@ -1,20 +1,18 @@
 """The detector's network asked by several requests at once: shared, and one session for all.
 
-Times take turns within one process, so that whatever else the machine does meets both alike: read
-the ratios. The memory of each is that of a process of its own, with the largest pictures and the
-most callers.
+The memory of each is that of a process of its own, with the largest pictures and the most callers.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnxruntime as ort
 
 from app.bench.process import alone, anonymous
+from app.bench.turns import beside
 from app.cpu import available_cpus
 from app.detectors.centerface import weights_file, with_free_sizes
 from app.entities import Floats
@@ -56,16 +54,8 @@ def measure(rounds: int, pictures: int) -> Detection:
 
 
 def _crowd(side: int, callers: int, pictures: int, ways: dict[str, Run], rounds: int) -> Crowd:
-    taken: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(rounds + 1):
-        for way, run in ways.items():
-            began = time.perf_counter()
-            _ask(run, side, callers, pictures)
-            taken[way].append((time.perf_counter() - began) * 1e3 / pictures)
-    # The first round also lays out memory.
-    shared, one = taken["shared"][1:], taken["one"][1:]
-    ratio = statistics.median(a / b for a, b in zip(shared, one, strict=True))
-    return Crowd(side, callers, statistics.median(shared), statistics.median(one), ratio)
+    shared, one = (partial(_ask, ways[way], side, callers, pictures) for way in WAYS)
+    return Crowd(side, callers, *beside(shared, one, rounds, per=pictures))
 
 
 def _ask(run: Run, side: int, callers: int, pictures: int) -> None:
