@@ -47,6 +47,18 @@ def open_session(
         ) from exc
 
 
+def open_pair(
+    model: Path | bytes, *, threads: int, varying_shapes: bool = False
+) -> tuple[ort.InferenceSession, ort.InferenceSession | None]:
+    """A session with that many threads, and one with one; None for that where a GPU has a part."""
+    together = open_session(model, threads=threads, varying_shapes=varying_shapes)
+    if not on_cpu(together):
+        return together, None
+    if threads == 1:
+        return together, together
+    return together, open_session(model, threads=1, varying_shapes=varying_shapes)
+
+
 @cache
 def _share_an_arena() -> None:
     """All sessions take what a run needs from one arena: what one has done with, another one uses.
@@ -72,12 +84,9 @@ class SharedSession:
     def __init__(self, model: Path | bytes, *, threads: int, varying_shapes: bool = False) -> None:
         """`threads` 0: as many as the process has CPUs."""
         self._cpus = available_cpus()
-        threads = threads or self._cpus
-        self._together = open_session(model, threads=threads, varying_shapes=varying_shapes)
-        self._gated = on_cpu(self._together)
-        self._alone = self._together
-        if self._gated and threads > 1:
-            self._alone = open_session(model, threads=1, varying_shapes=varying_shapes)
+        self._together, self._alone = open_pair(
+            model, threads=threads or self._cpus, varying_shapes=varying_shapes
+        )
         self._turns = threading.Semaphore(self._cpus)
         self._callers = 0
         self._counting = threading.Lock()
@@ -101,7 +110,7 @@ class SharedSession:
     @contextmanager
     def _session(self) -> Iterator[ort.InferenceSession]:
         """The one to run now, once the turn has come."""
-        if not self._gated:
+        if self._alone is None:
             yield self._together
             return
         with self._counted(), self._turns:

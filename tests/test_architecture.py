@@ -39,19 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "main": BASE | {"logs", "memory", "pipeline", "gallery", "api", "wiring"},
     "client": BASE | {"api"},  # parses with the schemas
     "commands": SERVICE | {"archive", "pipeline", "gallery", "api", "client"},
-    "bench": SERVICE
-    | ENGINE
-    | {
-        "client",
-        "commands",
-        "pipeline",
-        "gallery",
-        "index",
-        "store",
-        "runtime",
-        "detectors",
-        "memory",
-    },
+    "bench": SERVICE | ENGINE | ADAPTERS | {"client", "commands", "pipeline", "gallery", "memory"},
     "cli": SERVICE | {"commands"},
 }
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -78,13 +78,7 @@ def batches(
     """Time and memory of the embedder's batches, dealt out to threads and whole."""
     from app.bench.batches import measure
 
-    told = asdict(measure(rounds))
-    if as_json:
-        typer.echo(json.dumps(told, indent=2))
-        return
-    for batch in told["batches"]:
-        typer.echo("  ".join(f"{name} {value:<8.4g}" for name, value in batch.items()))
-    typer.echo(f"dealt_mb {told['dealt_mb']:.0f}  whole_mb {told['whole_mb']:.0f}")
+    _tell_rows(asdict(measure(rounds)), "batches", as_json)
 
 
 @cli.command()
@@ -96,13 +90,7 @@ def detection(
     """Time and memory of the detector's network, asked by one and by many at once."""
     from app.bench.detection import measure
 
-    told = asdict(measure(rounds, pictures))
-    if as_json:
-        typer.echo(json.dumps(told, indent=2))
-        return
-    for crowd in told["crowds"]:
-        typer.echo("  ".join(f"{name} {value:<8.4g}" for name, value in crowd.items()))
-    typer.echo(f"shared_mb {told['shared_mb']:.0f}  one_mb {told['one_mb']:.0f}")
+    _tell_rows(asdict(measure(rounds, pictures)), "crowds", as_json)
 
 
 @cli.command()
@@ -129,6 +117,16 @@ def gallery(
         rows = figures.items() if isinstance(figures, dict) else [("", figures)]
         for name, value in rows:
             typer.echo(f"{part:18} {name:45} {value}")
+
+
+def _tell_rows(told: dict[str, Any], rows: str, as_json: bool) -> None:
+    """What stands under `rows` as lines, the other numbers as the last one."""
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    for row in told.pop(rows):
+        typer.echo("  ".join(f"{name} {value:<8.4g}" for name, value in row.items()))
+    typer.echo("  ".join(f"{name} {value:.0f}" for name, value in told.items()))
 
 
 def _tell(told: dict[str, object], as_json: bool) -> None:

@@ -46,7 +46,8 @@ def measure(rounds: int) -> Batches:
     ways = {way: _opened(way, file) for way in WAYS}
     batches = []
     for size in SIZES:
-        dealt, whole = (partial(ways[way], _crops(size)) for way in WAYS)
+        crops = _crops(size)
+        dealt, whole = (partial(ways[way], crops) for way in WAYS)
         batches.append(Batch(size, *beside(dealt, whole, rounds, per=size)))
     return Batches(batches, *(alone(_memory, way, file) for way in WAYS))
 

@@ -54,15 +54,18 @@ def measure(rounds: int, pictures: int) -> Detection:
 
 
 def _crowd(side: int, callers: int, pictures: int, ways: dict[str, Run], rounds: int) -> Crowd:
-    shared, one = (partial(_ask, ways[way], side, callers, pictures) for way in WAYS)
+    asked = [_picture(side)] * pictures
+    shared, one = (partial(_ask, ways[way], asked, callers) for way in WAYS)
     return Crowd(side, callers, *beside(shared, one, rounds, per=pictures))
 
 
-def _ask(run: Run, side: int, callers: int, pictures: int) -> None:
-    picture = np.random.default_rng(side).uniform(0, 255, (1, 3, side, side)).astype(np.float32)
+def _picture(side: int) -> Floats:
+    return np.random.default_rng(side).uniform(0, 255, (1, 3, side, side)).astype(np.float32)
+
+
+def _ask(run: Run, pictures: list[Floats], callers: int) -> None:
     with ThreadPoolExecutor(callers) as pool:
-        for done in [pool.submit(run, picture) for _ in range(pictures)]:
-            done.result()
+        list(pool.map(run, pictures))  # raises what a run raised
 
 
 def _opened(way: str, model: bytes) -> Run:
@@ -86,7 +89,7 @@ def _plain(model: bytes) -> ort.InferenceSession:
 def _memory(way: str, model: bytes, pictures: int) -> float:
     settle_memory()
     before = anonymous()
-    run = _opened(way, model)
+    run, asked = _opened(way, model), [_picture(max(SIDES))] * pictures
     for callers in (1, read_settings().workers):
-        _ask(run, max(SIDES), callers, pictures)
+        _ask(run, asked, callers)
     return (anonymous() - before) / 1e6

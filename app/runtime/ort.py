@@ -9,7 +9,7 @@ import onnxruntime
 from app.cpu import available_cpus
 from app.entities import Floats
 from app.errors import Unavailable
-from app.sessions import on_cpu, open_session
+from app.sessions import open_pair
 from models.dealing import Dealer
 
 
@@ -24,13 +24,12 @@ class OrtRuntime:
     def __init__(self, model: Path, *, threads: int = 0) -> None:
         """`threads` 0: as many as the process has CPUs."""
         threads = threads or available_cpus()
-        session = open_session(model, threads=threads)
+        session, one = open_pair(model, threads=threads)
         self._input = session.get_inputs()[0].name
         self._output = session.get_outputs()[0].name
         self._whole = partial(self._run, session)
         self._dealer: Dealer | None = None
-        if on_cpu(session):
-            one = session if threads == 1 else open_session(model, threads=1)
+        if one is not None:
             self._dealer = Dealer(self._whole, partial(self._run, one), threads)
 
     def run(self, batch: Floats) -> Floats:

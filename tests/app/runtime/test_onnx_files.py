@@ -62,7 +62,7 @@ def test_a_missing_or_broken_file_is_a_settings_error(opener, tmp_path):
 
 
 def test_a_gpu_gets_batches_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("app.runtime.ort.on_cpu", lambda session: False)
+    monkeypatch.setattr("app.sessions.on_cpu", lambda session: False)
     monkeypatch.setattr("app.runtime.ort.Dealer", None)  # calling it would fail
     runtime = OrtRuntime(mean_network(tmp_path / "mean.onnx"), threads=2)
     assert runtime.run(np.ones((16, 3, 4, 4), np.float32)).tolist() == [[2, 2, 2]] * 16
